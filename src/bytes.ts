@@ -1,0 +1,72 @@
+/** Helpers for byte arrays that every ring uses. Nothing here is for secret comparison. */
+
+import { ensure } from "./errors.ts";
+
+const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  Symbol.toStringTag,
+)?.get as (this: unknown) => string | undefined;
+
+const HAS_SHARED = typeof SharedArrayBuffer === "function";
+
+/**
+ * Checks that a value is a Uint8Array (of any realm) over memory nobody else can change or has taken away.
+ *
+ * @param name the field's name, for the message
+ * @throws KmsError `InvalidParameter` for other types, SharedArrayBuffer memory and detached buffers
+ */
+export function ensureBytes(value: unknown, name: string): asserts value is Uint8Array {
+  if (
+    value instanceof Uint8Array &&
+    value.byteLength !== 0 &&
+    !(HAS_SHARED && value.buffer instanceof SharedArrayBuffer)
+  ) {
+    return;
+  }
+  ensure(TYPED_ARRAY_TAG.call(value) === "Uint8Array", "InvalidParameter", `${name} must be a Uint8Array.`);
+  const bytes = value as Uint8Array;
+  ensure(
+    Object.prototype.toString.call(bytes.buffer) === "[object ArrayBuffer]",
+    "InvalidParameter",
+    `${name} must not be backed by a SharedArrayBuffer.`,
+  );
+  ensure(
+    bytes.byteLength !== 0 || !isDetached(bytes.buffer),
+    "InvalidParameter",
+    `${name} must not be detached.`,
+  );
+}
+
+/** Tells whether a buffer was transferred away. Node 20 has no `detached`, but a view on such a buffer cannot be made. */
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    return new Uint8Array(buffer).byteLength < 0;
+  } catch {
+    return true;
+  }
+}
+
+/** Joins byte arrays into a fresh one that owns its buffer. */
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/** Copies into a fresh array that owns its buffer; `slice` of a Buffer would share memory. */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+/** Compares public bytes. Time depends on the contents. */
+export function equalBytesVartime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

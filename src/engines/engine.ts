@@ -1,0 +1,245 @@
+/**
+ * The words every engine speaks: one interface a primitive, the same in the wasm and the node tree. An engine
+ * that does not serve a primitive leaves the property undefined. Handles are opaque; key bytes never leave one.
+ *
+ * Every method of the "wasm" and "node" engines is synchronous but `generateKey`. Errors are `KmsError`s:
+ * `InvalidParameter` (argument shape, IV length, a destroyed or foreign handle), `InvalidKeyMaterial` (a key that
+ * does not parse or is not valid), `Rejected.UnsupportedOperation` (known but not served),
+ * `InternalFailure` (self-test failed: the engine refuses every call).
+ */
+
+export type EngineName = "wasm" | "node";
+export type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
+export type CurveName = "P-256" | "secp256k1";
+export type RsaModulusBits = 2048 | 3072 | 4096;
+export type EcdsaFormat = "der" | "p1363" | "recoverable";
+
+declare const handleBrand: unique symbol;
+
+/** What all key handles share. `destroy` wipes the key at once; using the handle afterwards is `InvalidParameter`. */
+interface Handle<Kind extends string> {
+  readonly [handleBrand]?: Kind;
+  destroy(): void;
+}
+
+/** An AES key with whatever its engine caches for it. */
+export interface AesKey extends Handle<"aes"> {
+  /** Key length in bytes: 16, 24 or 32. */
+  readonly byteLength: number;
+}
+export interface EcPrivateKey extends Handle<"ec-private"> {
+  readonly curve: CurveName;
+}
+export interface EcPublicKey extends Handle<"ec-public"> {
+  readonly curve: CurveName;
+}
+export interface RsaPrivateKey extends Handle<"rsa-private"> {
+  readonly modulusBits: number;
+}
+export interface RsaPublicKey extends Handle<"rsa-public"> {
+  readonly modulusBits: number;
+}
+
+/** What is signed: a digest as it is, or a message that the engine hashes first. */
+export type Signable = Uint8Array | { readonly message: Uint8Array; readonly hash: HashName };
+
+export interface GenerateKeyOptions {
+  readonly signal?: AbortSignal;
+  /** Called with a fraction from 0 to 1 now and then; engines that cannot tell call it with 1 at the end. */
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface SealItem {
+  readonly key?: AesKey;
+  readonly iv: Uint8Array;
+  readonly plaintext: Uint8Array;
+  readonly aad?: Uint8Array | undefined;
+}
+export interface OpenItem {
+  readonly key?: AesKey;
+  readonly iv: Uint8Array;
+  readonly sealed: Uint8Array;
+  readonly aad?: Uint8Array | undefined;
+}
+/** Shape of equally long records laid end to end: iv (12) ‖ aad ‖ plaintext or sealed. */
+export interface PackedShape {
+  readonly count: number;
+  readonly aadLength: number;
+  readonly plaintextLength: number;
+}
+
+/** AES-GCM with 96-bit IVs and 128-bit tags (SP 800-38D). `sealed` is ciphertext ‖ tag. */
+export interface AesGcm {
+  /** @param key 16, 24 or 32 bytes; copied */
+  importKey(key: Uint8Array): AesKey;
+  seal(key: AesKey, iv: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array;
+  /** Returns undefined for any failure, a too short input included. The result owns its ArrayBuffer. */
+  open(key: AesKey, iv: Uint8Array, sealed: Uint8Array, aad?: Uint8Array): Uint8Array | undefined;
+  /** Writes ciphertext ‖ tag at `offset` of `out` (may be the plaintext's own buffer, in place); returns the bytes written. */
+  sealInto(
+    key: AesKey,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array | undefined,
+    out: Uint8Array,
+    offset: number,
+  ): number;
+  /** Writes the plaintext at `offset` of `out`; on failure zeroes that range and returns undefined. */
+  openInto(
+    key: AesKey,
+    iv: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array | undefined,
+    out: Uint8Array,
+    offset: number,
+  ): number | undefined;
+  /** Seals every item under its own key, or `key` where it has none. */
+  sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[];
+  openBatch(key: AesKey | undefined, items: readonly OpenItem[]): (Uint8Array | undefined)[];
+  /** Reads records of iv ‖ aad ‖ plaintext; returns (or fills `out` with) the sealed parts end to end. */
+  sealPacked(key: AesKey, records: Uint8Array, shape: PackedShape, out?: Uint8Array): Uint8Array;
+  /** Reads records of iv ‖ aad ‖ sealed; `ok[i]` is 1 where record i opened, its plaintext is zeroed where not. */
+  openPacked(
+    key: AesKey,
+    records: Uint8Array,
+    shape: PackedShape,
+    out?: Uint8Array,
+  ): { plaintexts: Uint8Array; ok: Uint8Array };
+}
+
+export interface SignEcdsaOptions {
+  readonly format?: EcdsaFormat;
+  readonly lowS?: boolean;
+  /** Hash of the RFC 6979 nonce generator when a bare digest is signed. */
+  readonly hash?: HashName;
+}
+export interface VerifyEcdsaOptions {
+  readonly format?: "der" | "p1363";
+  /** Refuses a signature whose s is above n/2. */
+  readonly lowS?: boolean;
+}
+
+/** ECDSA over P-256 and secp256k1 (FIPS 186-5, SEC 1), and the EC key formats. */
+export interface Ecdsa {
+  /** @param key PKCS#8 (RFC 5915 inside) or the 32-byte scalar, 1 <= d < n; named curves only */
+  importPrivateKey(curve: CurveName, key: Uint8Array): EcPrivateKey;
+  /** @param key SPKI, or a SEC 1 point of 33 or 65 bytes on the curve */
+  importPublicKey(curve: CurveName, key: Uint8Array): EcPublicKey;
+  generateKey(
+    curve: CurveName,
+    options?: GenerateKeyOptions,
+  ): Promise<{ privateKey: EcPrivateKey; publicKey: EcPublicKey }>;
+  publicKey(privateKey: EcPrivateKey): EcPublicKey;
+  exportPkcs8(key: EcPrivateKey): Uint8Array;
+  exportSpki(key: EcPublicKey): Uint8Array;
+  exportPoint(key: EcPublicKey, options?: { readonly compressed?: boolean }): Uint8Array;
+  sign(key: EcPrivateKey, signable: Signable, options?: SignEcdsaOptions): Uint8Array;
+  /** Never throws on a signature: anything that is not a valid one, of any shape, is false. */
+  verify(key: EcPublicKey, signable: Signable, signature: Uint8Array, options?: VerifyEcdsaOptions): boolean;
+  signBatch(
+    items: readonly { key: EcPrivateKey; signable: Signable }[],
+    options?: SignEcdsaOptions,
+  ): Uint8Array[];
+  verifyBatch(
+    items: readonly { key: EcPublicKey; signable: Signable; signature: Uint8Array }[],
+    options?: VerifyEcdsaOptions,
+  ): boolean[];
+}
+
+/** ECDH (SP 800-56A, 5.7.1.2) on the handles of `Ecdsa`. */
+export interface Ecdh {
+  /** Returns the shared x coordinate, 32 bytes. */
+  deriveBits(privateKey: EcPrivateKey, publicKey: EcPublicKey): Uint8Array;
+}
+
+export interface PssOptions {
+  readonly hash: HashName;
+  /** Bytes; the hash length if absent. */
+  readonly saltLength?: number;
+}
+export interface Pkcs1Options {
+  readonly hash: HashName;
+}
+export interface OaepOptions {
+  readonly hash: HashName;
+  /** Hash of MGF1; `hash` if absent. */
+  readonly mgfHash?: HashName;
+  readonly label?: Uint8Array;
+}
+
+/** RSA (RFC 8017) with moduli of 2048, 3072 and 4096 bits. */
+export interface Rsa {
+  importPrivateKey(pkcs8: Uint8Array): RsaPrivateKey;
+  importPublicKey(spki: Uint8Array): RsaPublicKey;
+  generateKey(
+    modulusBits: RsaModulusBits,
+    options?: GenerateKeyOptions,
+  ): Promise<{ privateKey: RsaPrivateKey; publicKey: RsaPublicKey }>;
+  publicKey(privateKey: RsaPrivateKey): RsaPublicKey;
+  exportPkcs8(key: RsaPrivateKey): Uint8Array;
+  exportSpki(key: RsaPublicKey): Uint8Array;
+  signPss(key: RsaPrivateKey, signable: Signable, options: PssOptions): Uint8Array;
+  verifyPss(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: PssOptions): boolean;
+  signPkcs1(key: RsaPrivateKey, signable: Signable, options: Pkcs1Options): Uint8Array;
+  verifyPkcs1(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: Pkcs1Options): boolean;
+  signPssBatch(
+    items: readonly { key: RsaPrivateKey; signable: Signable }[],
+    options: PssOptions,
+  ): Uint8Array[];
+  verifyPssBatch(
+    items: readonly { key: RsaPublicKey; signable: Signable; signature: Uint8Array }[],
+    options: PssOptions,
+  ): boolean[];
+  signPkcs1Batch(
+    items: readonly { key: RsaPrivateKey; signable: Signable }[],
+    options: Pkcs1Options,
+  ): Uint8Array[];
+  verifyPkcs1Batch(
+    items: readonly { key: RsaPublicKey; signable: Signable; signature: Uint8Array }[],
+    options: Pkcs1Options,
+  ): boolean[];
+  encryptOaep(key: RsaPublicKey, plaintext: Uint8Array, options: OaepOptions): Uint8Array;
+  /** Returns undefined on any padding failure or wrong length. */
+  decryptOaep(key: RsaPrivateKey, ciphertext: Uint8Array, options: OaepOptions): Uint8Array | undefined;
+}
+
+/** HMAC (FIPS 198-1) with raw key bytes. */
+export interface Hmac {
+  sign(hash: HashName, key: Uint8Array, message: Uint8Array): Uint8Array;
+}
+
+/** AES key wrap (RFC 3394) or with padding (RFC 5649), raw key bytes; `unwrap` returns undefined on failure. */
+export interface KeyWrap {
+  wrap(kek: Uint8Array, key: Uint8Array): Uint8Array;
+  unwrap(kek: Uint8Array, wrapped: Uint8Array): Uint8Array | undefined;
+}
+
+export type Hkdf = (
+  hash: HashName,
+  ikm: Uint8Array,
+  salt: Uint8Array,
+  info: Uint8Array,
+  length: number,
+) => Uint8Array;
+
+/** What an engine serves, as data: per primitive the parameter values it takes. */
+export type Capabilities = Readonly<Record<string, readonly string[]>>;
+
+/** A set of primitives over one implementation. An unserved primitive is undefined. */
+export interface Engine {
+  readonly name: EngineName;
+  /** Which build runs: for wasm "base" (later "simd", "relaxed"), for node the OpenSSL version. */
+  readonly build: string;
+  readonly capabilities: Capabilities;
+  readonly aesGcm?: AesGcm;
+  readonly ecdsa?: Ecdsa;
+  readonly ecdh?: Ecdh;
+  readonly rsa?: Rsa;
+  readonly hmac?: Hmac;
+  readonly hash?: (hash: HashName, message: Uint8Array) => Uint8Array;
+  readonly hkdf?: Hkdf;
+  readonly aesKw?: KeyWrap;
+  readonly aesKwp?: KeyWrap;
+  /** Wipes every key the engine holds; later calls are `InvalidParameter`. */
+  close(): void;
+}

@@ -1,0 +1,69 @@
+/**
+ * Known-answer tests that run before a primitive's first use (FIPS 140-3 practice). A failed one puts the whole
+ * engine in an error state that refuses every call. The answers are in `self-test-vectors.ts`.
+ */
+
+import { equalBytesVartime } from "../bytes.ts";
+import { KmsError } from "../errors.ts";
+
+/**
+ * A bundler or test runner defines this constant (or sets it on the global object) to the name of one test to break it
+ * on purpose. Setting it can only make an engine refuse to serve.
+ */
+declare const KEYPLANE_BREAK_SELF_TEST: string | undefined;
+
+function brokenTest(): string | undefined {
+  return typeof KEYPLANE_BREAK_SELF_TEST === "undefined" ? undefined : KEYPLANE_BREAK_SELF_TEST;
+}
+
+/** Corrupts a computed answer when the build flag names this test; returns it untouched otherwise. */
+function answerOf(name: string, answer: Uint8Array): Uint8Array {
+  if (brokenTest() !== name) return answer;
+  const broken = new Uint8Array(answer);
+  broken[0] = (broken[0] ?? 0) ^ 1;
+  return broken;
+}
+
+/** One known-answer test: computes an answer that must equal `expected`. */
+export interface SelfTest {
+  readonly name: string;
+  compute(): Uint8Array;
+  readonly expected: Uint8Array;
+}
+
+/** Runs tests once each and remembers for good that one failed. One instance an engine. */
+export class SelfTests {
+  #failed: string | undefined;
+  readonly #passed: Set<string> = new Set();
+
+  /**
+   * Runs a test unless it has passed before.
+   *
+   * @throws KmsError `InternalFailure` when it, or any test of this engine before, failed
+   */
+  require(test: SelfTest): void {
+    this.refuseIfFailed();
+    if (this.#passed.has(test.name)) return;
+    let answer: Uint8Array | undefined;
+    try {
+      answer = answerOf(test.name, test.compute());
+    } catch {
+      answer = undefined;
+    }
+    if (answer === undefined || !equalBytesVartime(answer, test.expected)) {
+      this.#failed = test.name;
+      this.refuseIfFailed();
+    }
+    this.#passed.add(test.name);
+  }
+
+  /** @throws KmsError `InternalFailure` once a test has failed */
+  refuseIfFailed(): void {
+    if (this.#failed !== undefined) {
+      throw new KmsError(
+        "InternalFailure",
+        `The self-test ${this.#failed} failed; this engine does not serve.`,
+      );
+    }
+  }
+}
