@@ -1,0 +1,19 @@
+/** Constant-time decisions. Masks and bits that stand for a secret are made here and nowhere else. */
+
+/**
+ * Compares two byte strings: 1 if all bytes are equal, else 0.
+ *
+ * @param a length bytes, secret; only read, may overlap b
+ * @param b length bytes, secret; only read
+ * @param length 0..=2^31, public
+ *
+ * Time: depends on length alone. Source: the usual or-of-xors; there is no early exit.
+ */
+export function equalBit(a: usize, b: usize, length: u32): u32 {
+  let difference: u32 = 0;
+  for (let i: usize = 0; i < <usize>length; ++i) {
+    difference |= <u32>load<u8>(a + i) ^ <u32>load<u8>(b + i);
+  }
+  // difference is below 256, so subtracting 1 reaches bit 31 exactly when it is 0.
+  return (difference - 1) >> 31;
+}
