@@ -11,12 +11,12 @@ import { NodeRsa } from "./rsa.ts";
 import { EngineState } from "./state.ts";
 
 const HASH_NAMES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
-const AES_KEY_BITS = ["128", "192", "256"] as const;
+const AES_NAMES = ["AES-128", "AES-192", "AES-256"] as const;
 const CURVE_NAMES = ["P-256", "secp256k1"] as const;
 
 /** What node:crypto can do of each primitive. */
 const CAPABILITIES: Capabilities = Object.freeze({
-  aesGcm: AES_KEY_BITS,
+  aesGcm: AES_NAMES,
   ecdsa: CURVE_NAMES,
   ecdsaHash: HASH_NAMES,
   ecdsaFormat: ["der", "p1363"],
@@ -31,8 +31,8 @@ const CAPABILITIES: Capabilities = Object.freeze({
   hmac: HASH_NAMES,
   hash: HASH_NAMES,
   hkdf: HASH_NAMES,
-  aesKw: AES_KEY_BITS,
-  aesKwp: AES_KEY_BITS,
+  aesKw: AES_NAMES,
+  aesKwp: AES_NAMES,
 });
 
 /** Makes an engine; it holds nothing outside this process and needs no loading. */

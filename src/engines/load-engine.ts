@@ -1,0 +1,55 @@
+/** Finds an engine by name and loads its code when it is first asked for. */
+
+import { ensure, KmsError } from "../errors.ts";
+import type { Engine } from "./engine.ts";
+
+export interface LoadEngineOptions {
+  /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag first. A build that does not exist is not an error. */
+  readonly relaxedSimd?: "auto" | "off" | "force";
+  /** A compiled `base.wasm` for runtimes that refuse to compile bytes. */
+  readonly wasm?: WebAssembly.Module;
+}
+
+const OPTION_NAMES: readonly string[] = ["relaxedSimd", "wasm"];
+const RELAXED_SIMD: readonly unknown[] = [undefined, "auto", "off", "force"];
+
+/**
+ * Loads an engine of its own state: keys of one are foreign to every other.
+ *
+ * @throws KmsError `InvalidParameter` for an unknown name or option, `Rejected.UnsupportedOperation` for "webcrypto"
+ *   and where the platform lacks what the engine needs
+ */
+export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptions = {}): Promise<Engine> {
+  ensure(typeof options === "object" && options !== null, "InvalidParameter", "options must be an object.");
+  for (const option of Object.keys(options)) {
+    ensure(OPTION_NAMES.includes(option), "InvalidParameter", `There is no option ${option}.`);
+  }
+  ensure(
+    RELAXED_SIMD.includes(options.relaxedSimd),
+    "InvalidParameter",
+    "relaxedSimd must be auto, off or force.",
+  );
+  const asked: string = name;
+  switch (asked) {
+    case "wasm": {
+      const { createWasmEngine } = await import("./wasm/index.ts");
+      return createWasmEngine({ wasm: options.wasm });
+    }
+    case "node": {
+      const { createNodeEngine } = await importNodeEngine();
+      return createNodeEngine();
+    }
+    case "webcrypto":
+      throw new KmsError("Rejected.UnsupportedOperation", "There is no engine over WebCrypto.");
+    default:
+      throw new KmsError("InvalidParameter", "The engine must be wasm or node.");
+  }
+}
+
+async function importNodeEngine(): Promise<typeof import("./node/index.ts")> {
+  try {
+    return await import("./node/index.ts");
+  } catch (cause) {
+    throw new KmsError("Rejected.UnsupportedOperation", "This runtime has no node:crypto.", { cause });
+  }
+}
