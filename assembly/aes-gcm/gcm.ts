@@ -35,7 +35,8 @@ const PHASE_ENCRYPT: u32 = 2;
 const PHASE_AUTHENTICATE: u32 = 3;
 const PHASE_DECRYPT: u32 = 4;
 
-let phase: u32 = PHASE_IDLE;
+/** One of the phases above; a literal, because a name would need a start function. */
+let phase: u32 = 0;
 let context: usize = 0;
 let rounds: u32 = 0;
 let aadTotal: u64 = 0;
