@@ -12,7 +12,7 @@ import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
 import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem } from "../engine.ts";
 import type { SelfTest } from "../self-test.ts";
-import { ownBytes } from "./arguments.ts";
+import { checkItems, ownBytes } from "./arguments.ts";
 import type { EngineState, HandleTable } from "./state.ts";
 
 const IV_LENGTH = 12;
@@ -228,13 +228,13 @@ export class NodeAesGcm implements AesGcm {
 
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[] {
     this.#state.require(this.#selfTest);
-    ensure(Array.isArray(items), "InvalidParameter", "items must be an array.");
+    checkItems(items);
     return items.map((item) => this.seal(itemKey(key, item), item.iv, item.plaintext, item.aad));
   }
 
   openBatch(key: AesKey | undefined, items: readonly OpenItem[]): (Uint8Array | undefined)[] {
     this.#state.require(this.#selfTest);
-    ensure(Array.isArray(items), "InvalidParameter", "items must be an array.");
+    checkItems(items);
     return items.map((item) => this.open(itemKey(key, item), item.iv, item.sealed, item.aad));
   }
 
@@ -302,7 +302,6 @@ export class NodeAesGcm implements AesGcm {
 }
 
 function itemKey(common: AesKey | undefined, item: SealItem | OpenItem): AesKey {
-  ensure(typeof item === "object" && item !== null, "InvalidParameter", "Every item must be an object.");
   const key = item.key ?? common;
   ensure(key !== undefined, "InvalidParameter", "An item without a key needs the common key.");
   return key;

@@ -60,3 +60,12 @@ export function checkOptions<T extends object>(options: T | undefined): T | Reco
   ensure(typeof options === "object" && options !== null, "InvalidParameter", "options must be an object.");
   return options;
 }
+
+/** Refuses what is not an array of objects. */
+export function checkItems(items: readonly unknown[]): void {
+  ensure(
+    Array.isArray(items) && items.every((item) => typeof item === "object" && item !== null),
+    "InvalidParameter",
+    "items must be an array of objects.",
+  );
+}

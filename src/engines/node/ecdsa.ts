@@ -26,7 +26,7 @@ import type {
 } from "../engine.ts";
 import type { SelfTest } from "../self-test.ts";
 import { ECDSA_ANSWERS, fromHex } from "../self-test-vectors.ts";
-import { checkOptions, checkSignable, hashFacts, ownBytes } from "./arguments.ts";
+import { checkItems, checkOptions, checkSignable, hashFacts, ownBytes } from "./arguments.ts";
 import { checkCurve, type EcKeys, type EcSecret, readEcPrivate, readEcPublic } from "./ec-keys.ts";
 import type { EngineState } from "./state.ts";
 
@@ -169,7 +169,7 @@ export class NodeEcdsa implements Ecdsa {
     options?: SignEcdsaOptions,
   ): Uint8Array[] {
     this.#state.require();
-    ensure(Array.isArray(items), "InvalidParameter", "items must be an array.");
+    checkItems(items);
     return items.map(({ key, signable }) => this.sign(key, signable, options));
   }
 
@@ -178,7 +178,7 @@ export class NodeEcdsa implements Ecdsa {
     options?: VerifyEcdsaOptions,
   ): boolean[] {
     this.#state.require();
-    ensure(Array.isArray(items), "InvalidParameter", "items must be an array.");
+    checkItems(items);
     return items.map(({ key, signable, signature }) => this.verify(key, signable, signature, options));
   }
 

@@ -15,7 +15,7 @@ import type {
 } from "../engine.ts";
 import type { SelfTest } from "../self-test.ts";
 import { fromHex, RSA_ANSWER } from "../self-test-vectors.ts";
-import { type CheckedSignable, checkOptions, checkSignable, hashFacts } from "./arguments.ts";
+import { type CheckedSignable, checkItems, checkOptions, checkSignable, hashFacts } from "./arguments.ts";
 import { hashParts } from "./hash.ts";
 import { RsaKeys, type RsaPrivateSecret, readRsaPrivate } from "./rsa-keys.ts";
 import { maxSaltLength } from "./rsa-padding.ts";
@@ -130,10 +130,10 @@ function pkcs1Padding(options: Pkcs1Options): RsaPadding {
   return { scheme: "pkcs1", hash };
 }
 
-function pssPadding(options: PssOptions, modulusBits: number): RsaPadding {
+function pssPadding(options: PssOptions, modulusLength: number): RsaPadding {
   const { hash, saltLength = hashFacts(hash).byteLength } = checkOptions(options);
   ensure(
-    Number.isInteger(saltLength) && saltLength >= 0 && saltLength <= maxSaltLength(hash, modulusBits / 8),
+    Number.isInteger(saltLength) && saltLength >= 0 && saltLength <= maxSaltLength(hash, modulusLength),
     "InvalidParameter",
     "saltLength must be a non-negative integer that fits the modulus.",
   );
@@ -151,14 +151,6 @@ function checkOaep(options: OaepOptions): RsaOaep {
     "The node engine takes the same hash for MGF1 as for OAEP.",
   );
   return { hash, label };
-}
-
-function checkItems(items: readonly unknown[]): void {
-  ensure(
-    Array.isArray(items) && items.every((item) => typeof item === "object" && item !== null),
-    "InvalidParameter",
-    "items must be an array of objects.",
-  );
 }
 
 /** RSA of one engine. */
@@ -207,14 +199,14 @@ export class NodeRsa implements Rsa {
   signPss(key: RsaPrivateKey, signable: Signable, options: PssOptions): Uint8Array {
     this.#state.require(pssSelfTest);
     const secret = this.#keys.privateSecret(key);
-    const padding = pssPadding(options, key.modulusBits);
+    const padding = pssPadding(options, secret.modulusLength);
     return signRsa(secret, signableFor(padding, signable), padding);
   }
 
   verifyPss(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: PssOptions): boolean {
     this.#state.require(pssSelfTest);
     const secret = this.#keys.publicSecret(key);
-    const padding = pssPadding(options, key.modulusBits);
+    const padding = pssPadding(options, secret.modulusLength);
     ensureBytes(signature, "signature");
     return verifyRsa(secret, signableFor(padding, signable), signature, padding);
   }

@@ -1,0 +1,6 @@
+/** Runs the hash conformance suite over every engine that serves it. */
+
+import { createNodeEngine } from "../../src/engines/node/index.ts";
+import { describeHash } from "../conformance/hash.ts";
+
+describeHash("node", createNodeEngine);
