@@ -1,0 +1,251 @@
+/**
+ * Finds the engine for a key version and the handle it has there; makes the handle on first use. A forced engine never
+ * becomes another one, and a batch keeps the engine it began with for each key.
+ */
+
+import { KmsError } from "../errors.ts";
+import type { KeyVersion } from "../keys/key.ts";
+import { materialIdentity } from "../keys/key-record.ts";
+import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type {
+  AesGcm,
+  AesKey,
+  Ecdsa,
+  EcPrivateKey,
+  EcPublicKey,
+  Engine,
+  EngineName,
+  GenerateKeyOptions,
+  HashName,
+  Hmac,
+  Rsa,
+  RsaPrivateKey,
+  RsaPublicKey,
+} from "./engine.ts";
+import type { KeyVault } from "./key-vault.ts";
+import { randomBytes } from "./random.ts";
+import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
+
+export type EngineChoice = "auto" | EngineName;
+
+/** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
+export type EngineSource = (name: EngineName) => Engine | undefined;
+
+export interface AesBinding {
+  readonly aesGcm: AesGcm;
+  readonly key: AesKey;
+}
+export interface RsaBinding {
+  readonly rsa: Rsa;
+  readonly privateKey: RsaPrivateKey;
+  readonly publicKey: RsaPublicKey;
+}
+export interface EcBinding {
+  readonly ecdsa: Ecdsa;
+  readonly privateKey: EcPrivateKey;
+  readonly publicKey: EcPublicKey;
+}
+/** HMAC takes key bytes, not a handle: they stay here, under the engines, and are wiped with the rest. */
+export interface HmacBinding {
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** The handles of one key version, by engine for AES since "auto" may use both. */
+interface Slot {
+  aes: Partial<Record<EngineName, AesBinding>>;
+  rsa?: RsaBinding;
+  ec?: EcBinding;
+  hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
+}
+
+export class Router {
+  readonly #engine: EngineSource;
+  readonly #choice: EngineChoice;
+  readonly #vault: KeyVault;
+
+  constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault) {
+    this.#engine = engine;
+    this.#choice = choice;
+    this.#vault = vault;
+  }
+
+  #choose(primitive: RoutedPrimitive, byteLength: number): Engine {
+    return chooseEngine(this.#engine, this.#choice, primitive, byteLength);
+  }
+
+  /**
+   * Opens the material of a version for one import and wipes it.
+   *
+   * @throws KmsError `Rejected.RecordCorrupt` naming the key
+   */
+  #withMaterial<T>(version: KeyVersion, use: (material: Uint8Array) => T): T {
+    const { identity } = version.key;
+    const material = this.#vault.open(
+      materialIdentity(identity, version.keyVersionId),
+      version.sealedMaterial,
+    );
+    if (material === undefined) {
+      throw new KmsError(
+        "Rejected.RecordCorrupt",
+        `The record of key ${identity.keyId} was changed or damaged and is refused.`,
+      );
+    }
+    try {
+      return use(material);
+    } finally {
+      material.fill(0);
+    }
+  }
+
+  aesGcm(version: KeyVersion, byteLength: number): AesBinding {
+    const engine = this.#choose("aesGcm", byteLength);
+    const slot = slotOf(version);
+    const known = slot.aes[engine.name];
+    if (known !== undefined) return known;
+    const aesGcm = served(engine.aesGcm);
+    const binding = { aesGcm, key: this.#withMaterial(version, (material) => aesGcm.importKey(material)) };
+    slot.aes[engine.name] = binding;
+    return binding;
+  }
+
+  rsa(version: KeyVersion): RsaBinding {
+    const slot = slotOf(version);
+    if (slot.rsa !== undefined) return slot.rsa;
+    const rsa = served(this.#choose("rsa", 0).rsa);
+    const privateKey = this.#withMaterial(version, (material) => rsa.importPrivateKey(material));
+    slot.rsa = { rsa, privateKey, publicKey: rsa.publicKey(privateKey) };
+    return slot.rsa;
+  }
+
+  /** An RSA implementation for public keys that callers bring. */
+  rsaForPublicKeys(): Rsa {
+    return served(this.#choose("rsa", 0).rsa);
+  }
+
+  ec(version: KeyVersion): EcBinding {
+    const slot = slotOf(version);
+    if (slot.ec !== undefined) return slot.ec;
+    const facts = materialOf(version.key.identity.spec);
+    if (facts.type !== "ec") throw new Error("internal: not an EC key");
+    const ecdsa = served(this.#choose("ecdsa", 0).ecdsa);
+    const privateKey = this.#withMaterial(version, (material) =>
+      ecdsa.importPrivateKey(facts.curve, material),
+    );
+    slot.ec = { ecdsa, privateKey, publicKey: ecdsa.publicKey(privateKey) };
+    return slot.ec;
+  }
+
+  hmac(version: KeyVersion): HmacBinding {
+    const slot = slotOf(version);
+    if (slot.hmac !== undefined) return slot.hmac;
+    const facts = materialOf(version.key.identity.spec);
+    if (facts.type !== "hmac") throw new Error("internal: not an HMAC key");
+    const hmac: Hmac = served(this.#choose("hmac", 0).hmac);
+    const keyBytes = this.#withMaterial(version, (material) => new Uint8Array(material));
+    slot.hmac = { keyBytes, sign: (message) => hmac.sign(facts.hash, keyBytes, message) };
+    return slot.hmac;
+  }
+
+  /** Hashes public bytes with the first engine that can. */
+  hash(hash: HashName, message: Uint8Array): Uint8Array {
+    const names: readonly EngineName[] = this.#choice === "auto" ? ["node", "wasm"] : [this.#choice];
+    for (const name of names) {
+      const serve = this.#engine(name)?.hash;
+      if (serve !== undefined) return serve(hash, message);
+    }
+    throw new KmsError("Rejected.UnsupportedOperation", `No ${this.#choice} engine here serves ${hash}.`);
+  }
+
+  /**
+   * Makes new material: random bytes, or the PKCS#8 form of a new pair. The caller wipes it.
+   *
+   * @throws KmsError `Rejected.UnsupportedOperation` when no engine can use such a key
+   */
+  generateMaterial(facts: KeyMaterialType, options?: GenerateKeyOptions): MaybePromise<Uint8Array> {
+    switch (facts.type) {
+      case "aes":
+        this.#choose("aesGcm", 0);
+        return randomBytes(facts.byteLength);
+      case "hmac":
+        this.#choose("hmac", 0);
+        return randomBytes(facts.byteLength);
+      default:
+        return this.generateKeyPair(facts, options).then((pair) => pair.pkcs8);
+    }
+  }
+
+  /** Makes a key pair and returns its PKCS#8 and SPKI forms; the caller wipes the former. */
+  async generateKeyPair(
+    facts: Extract<KeyMaterialType, { type: "rsa" | "ec" }>,
+    options?: GenerateKeyOptions,
+  ): Promise<{ pkcs8: Uint8Array; spki: Uint8Array }> {
+    if (facts.type === "ec") {
+      const ecdsa = served(this.#choose("ecdsa", 0).ecdsa);
+      const { privateKey, publicKey } = await ecdsa.generateKey(facts.curve, options);
+      const forms = { pkcs8: ecdsa.exportPkcs8(privateKey), spki: ecdsa.exportSpki(publicKey) };
+      privateKey.destroy();
+      return forms;
+    }
+    const rsa = served(this.#choose("rsa", 0).rsa);
+    const { privateKey, publicKey } = await rsa.generateKey(facts.modulusBits, options);
+    const forms = { pkcs8: rsa.exportPkcs8(privateKey), spki: rsa.exportSpki(publicKey) };
+    privateKey.destroy();
+    return forms;
+  }
+
+  /** Wipes every handle of a version. */
+  forget(version: KeyVersion): void {
+    const slot = version.engineSlot as Slot | undefined;
+    if (slot === undefined) return;
+    for (const binding of Object.values(slot.aes)) binding.key.destroy();
+    slot.rsa?.privateKey.destroy();
+    slot.ec?.privateKey.destroy();
+    slot.hmac?.keyBytes.fill(0);
+    version.engineSlot = undefined;
+  }
+
+  /** Returns a lookup that keeps, for each key version, the engine it gave first. */
+  pinned(): AesLookup {
+    const pins = new Map<KeyVersion, AesBinding>();
+    return (version, byteLength) => {
+      const pin = pins.get(version) ?? this.aesGcm(version, byteLength);
+      pins.set(version, pin);
+      return pin;
+    };
+  }
+}
+
+/** Finds the AES-GCM engine and handle for a version and payload size. */
+export type AesLookup = (version: KeyVersion, byteLength: number) => AesBinding;
+
+/**
+ * Picks the engine for a primitive and payload size.
+ *
+ * @throws KmsError `Rejected.UnsupportedOperation`
+ */
+export function chooseEngine(
+  source: EngineSource,
+  choice: EngineChoice,
+  primitive: RoutedPrimitive,
+  byteLength: number,
+): Engine {
+  const routes: readonly Route[] =
+    choice === "auto" ? AUTO_ROUTES[primitive] : [{ engine: choice, maxBytes: Number.POSITIVE_INFINITY }];
+  for (const route of routes) {
+    if (byteLength > route.maxBytes) continue;
+    const engine = source(route.engine);
+    if (engine?.[primitive] !== undefined) return engine;
+  }
+  throw new KmsError("Rejected.UnsupportedOperation", `No ${choice} engine here serves ${primitive}.`);
+}
+
+function slotOf(version: KeyVersion): Slot {
+  version.engineSlot ??= { aes: {} } satisfies Slot;
+  return version.engineSlot as Slot;
+}
+
+function served<T>(primitive: T | undefined): T {
+  if (primitive === undefined) throw new Error("internal: a route leads to an engine without the primitive");
+  return primitive;
+}

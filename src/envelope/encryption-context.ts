@@ -1,0 +1,108 @@
+/**
+ * Turns an encryption context into the bytes that AES-GCM authenticates. Two contexts give the same bytes exactly
+ * when they hold the same pairs; order does not matter. The layout is docs/ciphertext-blob.md, [CTX-1] to [CTX-7].
+ */
+
+import { concatBytes } from "../bytes.ts";
+import { ensure } from "../errors.ts";
+
+/** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
+export type EncryptionContext = Readonly<Record<string, string>>;
+
+/** First byte of an encoded context. */
+const ENCODING_VERSION = 1;
+const MAX_JSON_LENGTH = 8192;
+/** A code unit grows to at most six characters of JSON (\uXXXX). */
+const MAX_JSON_EXPANSION = 6;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+const encoder = new TextEncoder();
+
+/**
+ * Checks a context and lists its pairs.
+ *
+ * @throws KmsError `InvalidParameter` unless it is a plain object of well-formed strings whose JSON has at most 8192 characters
+ */
+function readPairs(context: unknown, name: string): (readonly [string, string])[] {
+  ensure(isPlainObject(context), "InvalidParameter", `${name} must be a plain object of strings.`);
+  const pairs: (readonly [string, string])[] = [];
+  let units = 0;
+  for (const key of Object.keys(context)) {
+    const value = context[key];
+    ensure(typeof value === "string", "InvalidParameter", `${name} must have string values only.`);
+    ensure(
+      !LONE_SURROGATE.test(key) && !LONE_SURROGATE.test(value),
+      "InvalidParameter",
+      `${name} must not hold lone surrogates.`,
+    );
+    units += key.length + value.length;
+    ensure(
+      units <= MAX_JSON_LENGTH,
+      "InvalidParameter",
+      `${name} must have at most 8192 characters as JSON.`,
+    );
+    pairs.push([key, value]);
+  }
+  const punctuation = 6 * pairs.length + 2;
+  const jsonLength =
+    units * MAX_JSON_EXPANSION + punctuation <= MAX_JSON_LENGTH
+      ? 0
+      : JSON.stringify(Object.fromEntries(pairs)).length;
+  ensure(
+    jsonLength <= MAX_JSON_LENGTH,
+    "InvalidParameter",
+    `${name} must have at most 8192 characters as JSON.`,
+  );
+  return pairs;
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Another realm's Object.prototype is as plain as ours: it is the one object without a prototype of its own.
+  return prototype === null || (typeof prototype === "object" && Object.getPrototypeOf(prototype) === null);
+}
+
+/** Orders byte strings as memcmp does, the shorter one first among equals. */
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}
+
+/**
+ * Encodes a context: version (1) ‖ number of pairs (2) ‖ for each pair, sorted by the UTF-8 bytes of its key,
+ * key length (2) ‖ key ‖ value length (2) ‖ value; big-endian.
+ *
+ * @throws KmsError `InvalidParameter` naming `name`
+ */
+export function encodeContext(context: unknown, name: string): Uint8Array {
+  const pairs = readPairs(context, name)
+    .map(([key, value]) => [encoder.encode(key), encoder.encode(value)] as const)
+    .sort(([a], [b]) => compareBytes(a, b));
+
+  const parts: Uint8Array[] = [Uint8Array.of(ENCODING_VERSION), uint16(pairs.length)];
+  for (const [key, value] of pairs) parts.push(uint16(key.length), key, uint16(value.length), value);
+  return concatBytes(...parts);
+}
+
+function uint16(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 8, value & 0xff);
+}
+
+/**
+ * Builds the text the vendor's transfer SDKs hash into the AAD: `k=v` pairs sorted by key bytes, joined by `&`.
+ * It is ambiguous ({ a: "1&b=2" } and { a: "1", b: "2" } agree) and serves migration only.
+ *
+ * @throws KmsError `InvalidParameter` naming `name`
+ */
+export function transferContextText(context: unknown, name: string): Uint8Array {
+  const text = readPairs(context, name)
+    .map(([key, value]) => [encoder.encode(key), `${key}=${value}`] as const)
+    .sort(([a], [b]) => compareBytes(a, b))
+    .map(([, pair]) => pair)
+    .join("&");
+  return encoder.encode(text);
+}

@@ -1,0 +1,75 @@
+/** AdvanceDecrypt: opens the output of all four producers; a blob by itself, detached ciphertext with keyId and iv. */
+
+import { ensure } from "../errors.ts";
+import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
+import { encryptionAlgorithm } from "../keys/key-spec.ts";
+import { type OperationContext, resolveKey } from "./context.ts";
+import type { DecryptResponse } from "./decrypt.ts";
+import {
+  type AadFields,
+  checkFields,
+  fields,
+  readAad,
+  readCiphertextBlob,
+  readOptionalIv,
+  readOptionalString,
+} from "./input.ts";
+import { locateBlob, openBlob, openUnder } from "./seal.ts";
+
+export interface AdvanceDecryptRequest extends AadFields {
+  readonly ciphertextBlob: Uint8Array;
+  /** Checked against the blob when given; required with `iv`. */
+  readonly keyId?: string | undefined;
+  /** The iv of detached ciphertext, as `encrypt` and `generateDataKey` returned it. */
+  readonly iv?: Uint8Array | undefined;
+  readonly algorithm?: "AES_GCM" | undefined;
+}
+
+export interface AdvanceDecryptResponse extends DecryptResponse {
+  readonly algorithm: "AES_GCM";
+}
+
+const FIELDS = fields("ciphertextBlob", "aad", "encryptionContext", "keyId", "iv", "algorithm");
+
+/** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound` and `Forbidden.OnlySymmetricKeySupported` (with iv), `Rejected.Disabled`, `Rejected.PendingDeletion`, `InvalidCiphertext` */
+export function advanceDecrypt(
+  context: OperationContext,
+  request: AdvanceDecryptRequest,
+): AdvanceDecryptResponse {
+  checkFields(request, FIELDS);
+  const blob = readCiphertextBlob(request.ciphertextBlob);
+  const keyId = readOptionalString(request.keyId, "keyId");
+  const algorithm = readOptionalString(request.algorithm, "algorithm");
+  ensure(
+    algorithm === undefined || algorithm === "AES_GCM",
+    "InvalidParameter",
+    "algorithm must be AES_GCM.",
+  );
+  const aad = readAad(context, request.aad, request.encryptionContext);
+  const iv = readOptionalIv(request.iv);
+
+  if (iv === undefined) {
+    const located = locateBlob(context, blob, keyId);
+    return answer(context, located.version, openBlob(context, located, aad));
+  }
+  ensure(keyId !== undefined, "MissingParameter", "keyId is required with iv.");
+  const key = resolveKey(context, keyId);
+  assertSymmetric(key);
+  encryptionAlgorithm(key.identity.spec, algorithm);
+  const version = key.initialVersion;
+  return answer(context, version, openUnder(context, "detached", version, iv, blob, aad));
+}
+
+function answer(
+  context: OperationContext,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+): AdvanceDecryptResponse {
+  return {
+    keyId: version.key.keyId,
+    keyVersionId: version.keyVersionId,
+    plaintext,
+    algorithm: "AES_GCM",
+    requestId: context.nextRequestId(),
+  };
+}

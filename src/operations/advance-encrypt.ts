@@ -1,0 +1,69 @@
+/** AdvanceEncrypt: a self-describing blob under the primary version of a symmetric key. */
+
+import { ensure } from "../errors.ts";
+import { assertSymmetric } from "../keys/key.ts";
+import { encryptionAlgorithm } from "../keys/key-spec.ts";
+import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
+import {
+  type AadFields,
+  checkFields,
+  fields,
+  readAad,
+  readOptionalIv,
+  readOptionalString,
+  readPayload,
+  readString,
+} from "./input.ts";
+import { sealUnder } from "./seal.ts";
+
+export interface AdvanceEncryptRequest extends AadFields {
+  readonly keyId: string;
+  /** 1 byte to 3 MiB (strict: 6 KiB). */
+  readonly plaintext: Uint8Array;
+  /** 12 bytes; better left absent. */
+  readonly iv?: Uint8Array | undefined;
+  readonly algorithm?: "AES_GCM" | undefined;
+}
+
+/** What the caller must keep to decrypt: ciphertextBlob and the aad. */
+export interface AdvanceEncryptResponse extends ResponseMetadata {
+  readonly keyId: string;
+  readonly keyVersionId: string;
+  readonly ciphertextBlob: Uint8Array;
+  readonly iv: Uint8Array;
+  readonly algorithm: "AES_GCM";
+}
+
+const FIELDS = fields("keyId", "plaintext", "aad", "encryptionContext", "iv", "algorithm");
+
+/** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound`, `Forbidden.OnlySymmetricKeySupported`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`, `Rejected.KeyExhausted` */
+export function advanceEncrypt(
+  context: OperationContext,
+  request: AdvanceEncryptRequest,
+): MaybePromise<AdvanceEncryptResponse> {
+  checkFields(request, FIELDS);
+  const keyId = readString(request.keyId, "keyId");
+  const plaintext = readPayload(request.plaintext, "plaintext");
+  ensure(
+    plaintext.length <= context.maxPlaintextLength,
+    "InvalidParameter",
+    `plaintext must have at most ${context.maxPlaintextLength} bytes.`,
+  );
+  const requested = readOptionalString(request.algorithm, "algorithm");
+  const aad = readAad(context, request.aad, request.encryptionContext);
+  const iv = readOptionalIv(request.iv);
+
+  const key = resolveKey(context, keyId);
+  assertSymmetric(key);
+  encryptionAlgorithm(key.identity.spec, requested);
+  const version = key.primaryVersion;
+  return whenReady(sealUnder(context, "advance", version, plaintext, aad, iv), (sealed) => ({
+    keyId: key.keyId,
+    keyVersionId: version.keyVersionId,
+    ciphertextBlob: sealed.ciphertextBlob,
+    iv: sealed.iv,
+    algorithm: "AES_GCM",
+    requestId: context.nextRequestId(),
+  }));
+}

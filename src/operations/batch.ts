@@ -1,0 +1,128 @@
+/**
+ * Runs one operation over many requests: input order, one result an item, no bad item spoils another. Long batches
+ * let the event loop breathe and can be cancelled in between.
+ */
+
+import { copyBytes } from "../bytes.ts";
+import { ensure, KmsError } from "../errors.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type { OperationContext } from "./context.ts";
+
+export type BatchItem<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: KmsError };
+
+const MAX_ITEMS = 10_000;
+const MAX_BYTES: number = 64 * 1024 * 1024;
+/** Longest the batch holds the event loop at a stretch, in milliseconds. */
+const SLICE_MS = 8;
+
+/**
+ * @throws KmsError `InvalidParameter` when `requests` is no array; `Rejected.LimitExceeded` above 10,000 items or 64 MiB
+ * @throws the signal's reason once it is aborted
+ */
+export async function runBatch<Request extends object, Response>(
+  context: OperationContext,
+  operation: (context: OperationContext, request: Request) => MaybePromise<Response>,
+  requests: readonly Request[],
+  signal: AbortSignal | undefined,
+): Promise<BatchItem<Response>[]> {
+  ensure(Array.isArray(requests), "InvalidParameter", "requests must be an array.");
+  ensure(requests.length <= MAX_ITEMS, "Rejected.LimitExceeded", `A batch has at most ${MAX_ITEMS} items.`);
+  ensure(byteCount(requests) <= MAX_BYTES, "Rejected.LimitExceeded", "A batch has at most 64 MiB.");
+
+  const batchContext = {
+    ...context,
+    aesGcm: context.router.pinned(),
+    nextRequestId: () => context.nextRequestId(),
+  };
+  const results: MaybePromise<BatchItem<Response>>[] = [];
+  let rest: readonly Request[] = requests;
+  let copies: Uint8Array[] | undefined;
+  let sliceEnd = performance.now() + SLICE_MS;
+  try {
+    for (let i = 0; i < requests.length; i++) {
+      if (performance.now() >= sliceEnd) {
+        if (copies === undefined) {
+          // From here on the caller may change its arrays, so the batch goes on with copies.
+          const made: Uint8Array[] = [];
+          rest = requests.map((request, index) => (index < i ? request : copyRequest(request, made)));
+          copies = made;
+        }
+        await nextTurn();
+        signal?.throwIfAborted();
+        sliceEnd = performance.now() + SLICE_MS;
+      }
+      results.push(runItem(batchContext, operation, rest[i] as Request));
+    }
+    return await Promise.all(results);
+  } finally {
+    for (const copy of copies ?? []) copy.fill(0);
+  }
+}
+
+function runItem<Request, Response>(
+  context: OperationContext,
+  operation: (context: OperationContext, request: Request) => MaybePromise<Response>,
+  request: Request,
+): MaybePromise<BatchItem<Response>> {
+  const failed = (error: unknown): BatchItem<Response> => {
+    // Anything else is a broken invariant of ours; it must not pass for an item's result.
+    if (!(error instanceof KmsError)) throw error;
+    if (error.requestId === "") error.requestId = context.nextRequestId();
+    return { ok: false, error };
+  };
+  try {
+    const value = operation(context, request);
+    return value instanceof Promise
+      ? value.then((done): BatchItem<Response> => ({ ok: true, value: done }), failed)
+      : { ok: true, value };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function byteCount(requests: readonly object[]): number {
+  let bytes = 0;
+  for (const request of requests) {
+    if (typeof request !== "object" || request === null) continue;
+    for (const value of Object.values(request)) if (ArrayBuffer.isView(value)) bytes += value.byteLength;
+  }
+  return bytes;
+}
+
+/** Copies a request's bytes (also listed in `made`) and context; what is not valid is left for the operation to refuse. */
+function copyRequest<Request extends object>(request: Request, made: Uint8Array[]): Request {
+  if (typeof request !== "object" || request === null) return request;
+  const copy: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(request)) {
+    const isContext =
+      typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+    if (value instanceof Uint8Array && !isShared(value)) {
+      const bytes = copyBytes(value);
+      made.push(bytes);
+      copy[name] = bytes;
+    } else {
+      copy[name] = isContext ? { ...value } : value;
+    }
+  }
+  return copy as Request;
+}
+
+function isShared(bytes: Uint8Array): boolean {
+  return typeof SharedArrayBuffer === "function" && bytes.buffer instanceof SharedArrayBuffer;
+}
+
+/** Lets timers and I/O run. A message channel is the quickest turn that every runtime has. */
+function nextTurn(): Promise<void> {
+  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
+  if (setImmediate !== undefined) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}

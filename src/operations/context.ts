@@ -1,0 +1,41 @@
+/** What every operation works with: the keys, the engines and the few facts of one open `Kms`. */
+
+import type { IvPool } from "../engines/random.ts";
+import type { AesLookup, Router } from "../engines/router.ts";
+import type { Key } from "../keys/key.ts";
+import type { ArnScope } from "../keys/key-id.ts";
+import type { KeyRing } from "../keys/key-ring.ts";
+import type { KeyRecords } from "./key-records.ts";
+
+export interface OperationContext {
+  readonly ring: KeyRing;
+  readonly records: KeyRecords;
+  readonly router: Router;
+  /** Finds the AES-GCM binding of a version; within a batch it stays with the engine it began with. */
+  readonly aesGcm: AesLookup;
+  readonly ivs: IvPool;
+  readonly scope: ArnScope;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  /** Most bytes of a symmetric plaintext. */
+  readonly maxPlaintextLength: number;
+  /** "none" leaves detached ciphertext plain GCM over the caller's aad, for exchange with other implementations. */
+  readonly aadFraming: "keyplane" | "none";
+  readonly contextEncoding: "keyplane" | "aliyun-transfer-v1";
+  nextRequestId(): string;
+}
+
+/** What every response names. */
+export interface ResponseMetadata {
+  readonly requestId: string;
+}
+
+/**
+ * Finds the key a request names. A key whose deletion is due is gone, whether or not it has been carried out.
+ *
+ * @throws KmsError `Forbidden.KeyNotFound`, `Rejected.RecordCorrupt`
+ */
+export function resolveKey(context: OperationContext, reference: string): Key {
+  const key = context.ring.resolve(reference);
+  return context.records.isGone(key) ? context.ring.resolve("") : key;
+}

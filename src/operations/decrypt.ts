@@ -1,0 +1,74 @@
+/** Decrypt: opens the detached output of Encrypt and GenerateDataKey, and RSA-OAEP. */
+
+import { ensure, invalidCiphertext } from "../errors.ts";
+import { assertUsable } from "../keys/key.ts";
+import { type EncryptionAlgorithm, encryptionAlgorithm, OAEP_HASHES } from "../keys/key-spec.ts";
+import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
+import { ensureNoAad } from "./encrypt.ts";
+import {
+  type AadFields,
+  checkFields,
+  fields,
+  readAad,
+  readCiphertextBlob,
+  readOptionalIv,
+  readOptionalString,
+  readString,
+} from "./input.ts";
+import { openUnder } from "./seal.ts";
+
+export interface DecryptRequest extends AadFields {
+  readonly keyId: string;
+  readonly ciphertextBlob: Uint8Array;
+  /** The 12 bytes that `encrypt` returned; required for AES_GCM. */
+  readonly iv?: Uint8Array | undefined;
+  readonly algorithm?: EncryptionAlgorithm | undefined;
+  /** Of the vendor's CBC and ECB; no algorithm here takes it. */
+  readonly paddingMode?: string | undefined;
+}
+
+export interface DecryptResponse extends ResponseMetadata {
+  readonly keyId: string;
+  readonly keyVersionId: string;
+  /** Owns its buffer; the caller wipes it. */
+  readonly plaintext: Uint8Array;
+  readonly algorithm: EncryptionAlgorithm;
+}
+
+const FIELDS = fields(
+  "keyId",
+  "ciphertextBlob",
+  "iv",
+  "algorithm",
+  "aad",
+  "encryptionContext",
+  "paddingMode",
+);
+
+/** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`, `InvalidCiphertext` */
+export function decrypt(context: OperationContext, request: DecryptRequest): DecryptResponse {
+  checkFields(request, FIELDS);
+  const keyId = readString(request.keyId, "keyId");
+  const sealed = readCiphertextBlob(request.ciphertextBlob);
+  const requested = readOptionalString(request.algorithm, "algorithm");
+  ensure(request.paddingMode === undefined, "InvalidParameter", "paddingMode is for CBC and ECB only.");
+
+  const key = resolveKey(context, keyId);
+  assertUsable(key, "ENCRYPT/DECRYPT");
+  const algorithm = encryptionAlgorithm(key.identity.spec, requested);
+  const version = key.initialVersion;
+  const identified = { keyId: key.keyId, keyVersionId: version.keyVersionId };
+
+  if (algorithm !== "AES_GCM") {
+    ensureNoAad(request);
+    const { rsa, privateKey } = context.router.rsa(version);
+    const plaintext = rsa.decryptOaep(privateKey, sealed, { hash: OAEP_HASHES[algorithm] });
+    if (plaintext === undefined) throw invalidCiphertext();
+    return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+  }
+  const aad = readAad(context, request.aad, request.encryptionContext);
+  const iv = readOptionalIv(request.iv);
+  ensure(iv !== undefined, "MissingParameter", "iv is required for AES_GCM.");
+  const plaintext = openUnder(context, "detached", version, iv, sealed, aad);
+  return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+}

@@ -1,0 +1,157 @@
+/**
+ * Reads requests at the edge: every field is looked at once, checked and named in the refusal. Absent and undefined
+ * are the same; null is refused; so is every property the call does not know.
+ */
+
+import { ensureBytes } from "../bytes.ts";
+import { IV_LENGTH } from "../envelope/ciphertext-blob.ts";
+import {
+  type EncryptionContext,
+  encodeContext,
+  transferContextText,
+} from "../envelope/encryption-context.ts";
+import { ensure } from "../errors.ts";
+import type { OperationContext } from "./context.ts";
+
+/** The vendor's instance API takes bodies of 3 MB; this is the share of the payload. */
+export const MAX_PAYLOAD_LENGTH: number = 3 * 1024 * 1024;
+/** The OpenAPI's cap for symmetric plaintexts, under `limits: "strict"`. */
+export const STRICT_PLAINTEXT_LENGTH: number = 6 * 1024;
+const MAX_BLOB_LENGTH: number = MAX_PAYLOAD_LENGTH + 1024;
+const MAX_AAD_LENGTH = 8192;
+const MAX_NAME_LENGTH = 2048;
+
+const NO_AAD: Uint8Array = new Uint8Array(0);
+
+/** The two ways to give what is authenticated but not encrypted; never both. */
+export interface AadFields {
+  /** At most 8192 bytes; absent = zero-length. */
+  readonly aad?: Uint8Array | undefined;
+  /** At most 8192 characters as JSON. */
+  readonly encryptionContext?: EncryptionContext | undefined;
+}
+
+/** Names of the fields a call knows. */
+export type Fields = ReadonlySet<string>;
+
+export function fields(...names: readonly string[]): Fields {
+  return new Set(names);
+}
+
+/**
+ * Checks that a request is an object with known fields only: a misspelt `aad` must not silently drop it.
+ *
+ * @throws KmsError `InvalidParameter` naming the field
+ */
+export function checkFields(request: object, known: Fields): void {
+  ensure(
+    typeof request === "object" && request !== null && !Array.isArray(request),
+    "InvalidParameter",
+    "The request must be an object.",
+  );
+  for (const name in request) {
+    if (!known.has(name))
+      ensure(false, "InvalidParameter", `${name.slice(0, 64)} is not a parameter of this call.`);
+  }
+}
+
+function ensurePresent(value: unknown, name: string): void {
+  ensure(value !== undefined, "MissingParameter", `${name} is required.`);
+}
+
+/** Reads a name: a key reference, an alias, an algorithm. */
+export function readString(value: unknown, name: string): string {
+  ensurePresent(value, name);
+  ensure(typeof value === "string", "InvalidParameter", `${name} must be a string.`);
+  ensure(value.length > 0, "MissingParameter", `${name} must not be empty.`);
+  ensure(value.length <= MAX_NAME_LENGTH, "InvalidParameter", `${name} is too long.`);
+  return value;
+}
+
+export function readOptionalString(value: unknown, name: string): string | undefined {
+  return value === undefined ? undefined : readString(value, name);
+}
+
+/** Reads one of a list of literals. */
+export function readChoice<T extends string>(
+  value: unknown,
+  name: string,
+  choices: readonly T[],
+  absent?: T,
+): T {
+  if (value === undefined && absent !== undefined) return absent;
+  ensurePresent(value, name);
+  ensure(choices.includes(value as T), "InvalidParameter", `${name} must be one of ${choices.join(", ")}.`);
+  return value as T;
+}
+
+export function readOptionalBoolean(value: unknown, name: string): boolean | undefined {
+  ensure(value === undefined || typeof value === "boolean", "InvalidParameter", `${name} must be a boolean.`);
+  return value;
+}
+
+export function readInteger(value: unknown, name: string, min: number, max: number, absent?: number): number {
+  if (value === undefined && absent !== undefined) return absent;
+  ensurePresent(value, name);
+  ensure(
+    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max,
+    "InvalidParameter",
+    `${name} must be an integer from ${min} to ${max}.`,
+  );
+  return value;
+}
+
+/** Reads bytes that must be there: not empty, at most `max` long. */
+export function readPayload(value: unknown, name: string, max: number = MAX_PAYLOAD_LENGTH): Uint8Array {
+  ensurePresent(value, name);
+  ensureBytes(value, name);
+  ensure(value.length > 0, "MissingParameter", `${name} must not be empty.`);
+  ensure(value.length <= max, "InvalidParameter", `${name} must have at most ${max} bytes.`);
+  return value;
+}
+
+/** Reads a ciphertext; an empty one is a ciphertext that cannot be opened, not a missing one. */
+export function readCiphertextBlob(value: unknown): Uint8Array {
+  ensurePresent(value, "ciphertextBlob");
+  ensureBytes(value, "ciphertextBlob");
+  ensure(
+    value.length <= MAX_BLOB_LENGTH,
+    "InvalidParameter",
+    `ciphertextBlob must have at most ${MAX_BLOB_LENGTH} bytes.`,
+  );
+  return value;
+}
+
+export function readOptionalIv(value: unknown): Uint8Array | undefined {
+  if (value === undefined) return undefined;
+  ensureBytes(value, "iv");
+  ensure(value.length === IV_LENGTH, "InvalidParameter", "iv must be 12 bytes.");
+  return value;
+}
+
+/**
+ * Reads `aad` or `encryptionContext` into the bytes to authenticate.
+ *
+ * @param names what the request calls the two fields, for messages
+ */
+export function readAad(
+  context: OperationContext,
+  aad: unknown,
+  encryptionContext: unknown,
+  names: { readonly aad: string; readonly context: string } = { aad: "aad", context: "encryptionContext" },
+): Uint8Array {
+  if (encryptionContext !== undefined) {
+    ensure(aad === undefined, "InvalidParameter", `${names.aad} and ${names.context} exclude each other.`);
+    return context.contextEncoding === "keyplane"
+      ? encodeContext(encryptionContext, names.context)
+      : context.router.hash("SHA-256", transferContextText(encryptionContext, names.context));
+  }
+  if (aad === undefined) return NO_AAD;
+  ensureBytes(aad, names.aad);
+  ensure(
+    aad.length <= MAX_AAD_LENGTH,
+    "InvalidParameter",
+    `${names.aad} must have at most ${MAX_AAD_LENGTH} bytes.`,
+  );
+  return aad;
+}

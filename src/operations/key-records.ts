@@ -1,0 +1,327 @@
+/**
+ * Keeps the key ring and the store in step: each change is sealed, committed in one transaction, and only then seen by
+ * calls. Control calls that change keys take turns; counting uses does not wait for them.
+ */
+
+import type { KeyVault } from "../engines/key-vault.ts";
+import type { Router } from "../engines/router.ts";
+import { blobHeader } from "../envelope/ciphertext-blob.ts";
+import { formatKeyVersionId, parseKeyVersionId } from "../envelope/key-version-id.ts";
+import { KmsError } from "../errors.ts";
+import { Key, type KeyIdentity, type KeyStatus, KeyVersion } from "../keys/key.ts";
+import { newKeyVersionIdBytes } from "../keys/key-id.ts";
+import {
+  decodeAliasRecord,
+  decodeKeyRecord,
+  decodeUsageRecord,
+  encodeAliasRecord,
+  encodeKeyRecord,
+  encodeUsageRecord,
+  materialIdentity,
+  recordIdentity,
+} from "../keys/key-record.ts";
+import type { Alias, KeyRing } from "../keys/key-ring.ts";
+import { materialOf } from "../keys/key-spec.ts";
+import type { KeyStore, StoreChange, StoredRecord } from "../keys/key-store.ts";
+import { UsageCounter } from "../keys/usage-counter.ts";
+import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+
+export interface KeyRecordsOptions {
+  readonly store: KeyStore;
+  readonly vault: KeyVault;
+  readonly ring: KeyRing;
+  readonly router: Router;
+  readonly clock: () => number;
+  /** AES-GCM uses a key version may see, 1..2^32. */
+  readonly usageLimit: number;
+}
+
+export class KeyRecords {
+  readonly #store: KeyStore;
+  readonly #vault: KeyVault;
+  readonly #ring: KeyRing;
+  readonly #router: Router;
+  readonly #clock: () => number;
+  readonly #usageLimit: number;
+  #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
+  #reservations: Map<KeyVersion, Promise<void>> = new Map();
+
+  constructor(options: KeyRecordsOptions) {
+    this.#store = options.store;
+    this.#vault = options.vault;
+    this.#ring = options.ring;
+    this.#router = options.router;
+    this.#clock = options.clock;
+    this.#usageLimit = options.usageLimit;
+  }
+
+  /** Fills the ring from the store's rows. A key with any refused row is corrupt as a whole, never half there. */
+  load(rows: readonly StoredRecord[]): void {
+    const byKind = (kind: StoredRecord["kind"]): Map<string, Uint8Array> =>
+      new Map(rows.filter((row) => row.kind === kind).map((row) => [row.id, row.bytes]));
+    const materials = byKind("version");
+    const usages = byKind("usage");
+    const keys: Key[] = [];
+    for (const [keyId, row] of byKind("key")) {
+      const key = this.#openKey(keyId, row, materials, usages);
+      if (key === undefined) this.#ring.markKeyCorrupt(keyId);
+      else keys.push(key);
+    }
+    keys.sort((a, b) => a.identity.createdAt - b.identity.createdAt || (a.keyId < b.keyId ? -1 : 1));
+    for (const key of keys) this.#ring.addKey(key);
+    for (const [aliasName, row] of byKind("alias")) this.#openAlias(aliasName, row);
+  }
+
+  #openKey(
+    keyId: string,
+    row: Uint8Array,
+    materials: ReadonlyMap<string, Uint8Array>,
+    usages: ReadonlyMap<string, Uint8Array>,
+  ): Key | undefined {
+    const opened = this.#vault.open(recordIdentity("key", keyId), row);
+    if (opened === undefined) return undefined;
+    const record = decodeKeyRecord(opened);
+    const key = new Key(record.identity, record.status);
+    for (const { keyVersionId, createdAt } of record.versions) {
+      const sealedMaterial = materials.get(keyVersionId);
+      if (sealedMaterial === undefined || !this.#canOpenMaterial(key, keyVersionId, sealedMaterial))
+        return undefined;
+      const usage = this.#openUsage(key, keyVersionId, usages);
+      if (usage === "corrupt") return undefined;
+      key.versions.push(this.#version(key, keyVersionId, createdAt, sealedMaterial, usage));
+    }
+    return key;
+  }
+
+  /** Opens the material once at load, so that a damaged row is found before the key is used. */
+  #canOpenMaterial(key: Key, keyVersionId: string, sealed: Uint8Array): boolean {
+    const material = this.#vault.open(materialIdentity(key.identity, keyVersionId), sealed);
+    material?.fill(0);
+    return material !== undefined;
+  }
+
+  #openUsage(
+    key: Key,
+    keyVersionId: string,
+    usages: ReadonlyMap<string, Uint8Array>,
+  ): UsageCounter | undefined | "corrupt" {
+    if (materialOf(key.identity.spec).type !== "aes") return undefined;
+    const row = usages.get(keyVersionId);
+    if (row === undefined) return "corrupt";
+    const opened = this.#vault.open(recordIdentity("usage", keyVersionId), row);
+    return opened === undefined ? "corrupt" : new UsageCounter(decodeUsageRecord(opened), this.#usageLimit);
+  }
+
+  #openAlias(aliasName: string, row: Uint8Array): void {
+    const opened = this.#vault.open(recordIdentity("alias", aliasName), row);
+    if (opened === undefined) this.#ring.markAliasCorrupt(aliasName);
+    else this.#ring.setAlias(decodeAliasRecord(opened));
+  }
+
+  #version(
+    key: Key,
+    keyVersionId: string,
+    createdAt: number,
+    sealedMaterial: Uint8Array,
+    usage: UsageCounter | undefined,
+  ): KeyVersion {
+    const idBytes = parseKeyVersionId(keyVersionId);
+    if (idBytes === undefined) throw new Error("internal: a key version id is not a UUID");
+    return new KeyVersion({
+      key,
+      keyVersionId,
+      idBytes,
+      blobHeader: blobHeader(idBytes),
+      createdAt,
+      usage,
+      sealedMaterial,
+    });
+  }
+
+  /** Runs a change of keys after those before it, so that what it read is still true when it commits. */
+  inTurn<T>(change: () => MaybePromise<T>): Promise<T> {
+    const result = this.#turn.then(() => {
+      this.#refuseClosed();
+      return change();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Stops what was under way when the Kms was closed, such as the generation of a key. */
+  #refuseClosed(): void {
+    if (this.#closed) throw new KmsError("Rejected.Closed", "This Kms is closed.");
+  }
+
+  #keyRow(identity: KeyIdentity, status: KeyStatus, versions: readonly KeyVersion[]): StoreChange {
+    const record = {
+      identity,
+      status,
+      versions: versions.map(({ keyVersionId, createdAt }) => ({ keyVersionId, createdAt })),
+    };
+    const bytes = this.#vault.seal(recordIdentity("key", identity.keyId), encodeKeyRecord(record));
+    return { action: "put", kind: "key", id: identity.keyId, bytes };
+  }
+
+  #usageRow(keyVersionId: string, count: number): StoreChange {
+    const bytes = this.#vault.seal(recordIdentity("usage", keyVersionId), encodeUsageRecord(count));
+    return { action: "put", kind: "usage", id: keyVersionId, bytes };
+  }
+
+  /** Seals new material as a version of a key; wipes the material. */
+  #newVersion(
+    key: Key,
+    material: Uint8Array,
+    random: Uint8Array,
+  ): { version: KeyVersion; rows: StoreChange[] } {
+    const keyVersionId = formatKeyVersionId(newKeyVersionIdBytes(random));
+    const bytes = this.#vault.seal(materialIdentity(key.identity, keyVersionId), material);
+    material.fill(0);
+    const counts = materialOf(key.identity.spec).type === "aes";
+    const usage = counts ? new UsageCounter(0, this.#usageLimit) : undefined;
+    const rows: StoreChange[] = [{ action: "put", kind: "version", id: keyVersionId, bytes }];
+    if (counts) rows.push(this.#usageRow(keyVersionId, 0));
+    return { version: this.#version(key, keyVersionId, this.#clock(), bytes, usage), rows };
+  }
+
+  /**
+   * Adds a key with its first version.
+   *
+   * @param material wiped before the call returns
+   * @param random 16 random bytes for the version id
+   */
+  async create(
+    identity: KeyIdentity,
+    status: KeyStatus,
+    material: Uint8Array,
+    random: Uint8Array,
+  ): Promise<Key> {
+    const key = new Key(identity, status);
+    const { version, rows } = this.#newVersion(key, material, random);
+    await this.#store.commit([this.#keyRow(identity, status, [version]), ...rows]);
+    key.versions.push(version);
+    this.#ring.addKey(key);
+    return key;
+  }
+
+  /** Gives a key a new primary version. */
+  async addVersion(
+    key: Key,
+    status: KeyStatus,
+    material: Uint8Array,
+    random: Uint8Array,
+  ): Promise<KeyVersion> {
+    const { version, rows } = this.#newVersion(key, material, random);
+    await this.#store.commit([this.#keyRow(key.identity, status, [...key.versions, version]), ...rows]);
+    key.status = status;
+    this.#ring.addVersion(version);
+    return version;
+  }
+
+  async setStatus(key: Key, status: KeyStatus): Promise<void> {
+    await this.#store.commit([this.#keyRow(key.identity, status, key.versions)]);
+    key.status = status;
+  }
+
+  async setAlias(alias: Alias): Promise<void> {
+    const bytes = this.#vault.seal(recordIdentity("alias", alias.aliasName), encodeAliasRecord(alias));
+    await this.#store.commit([{ action: "put", kind: "alias", id: alias.aliasName, bytes }]);
+    this.#ring.setAlias(alias);
+  }
+
+  async removeAlias(aliasName: string): Promise<void> {
+    await this.#store.commit([{ action: "delete", kind: "alias", id: aliasName }]);
+    this.#ring.removeAlias(aliasName);
+  }
+
+  /** Tells whether a key's deletion date has passed. */
+  isGone(key: Key): boolean {
+    const { deleteAt } = key.status;
+    return deleteAt !== undefined && this.#clock() >= deleteAt;
+  }
+
+  /** Removes every key whose date has passed: material, versions, counts and aliases, from the store's files as well. */
+  async deleteDue(): Promise<void> {
+    await this.inTurn(async () => {
+      const due = this.#ring.keys().filter((key) => this.isGone(key));
+      for (const key of due) await this.#delete(key);
+      if (due.length > 0) await this.#store.purge();
+    });
+  }
+
+  async #delete(key: Key): Promise<void> {
+    const changes: StoreChange[] = [{ action: "delete", kind: "key", id: key.keyId }];
+    for (const { keyVersionId } of key.versions) {
+      changes.push({ action: "delete", kind: "version", id: keyVersionId });
+      changes.push({ action: "delete", kind: "usage", id: keyVersionId });
+    }
+    for (const { aliasName } of this.#ring.aliasesOf(key.keyId)) {
+      changes.push({ action: "delete", kind: "alias", id: aliasName });
+    }
+    await this.#store.commit(changes);
+    for (const version of key.versions) this.#router.forget(version);
+    this.#ring.removeKey(key);
+  }
+
+  /** Returns when the next deletion falls due, in milliseconds since the epoch. */
+  nextDeletion(): number | undefined {
+    const dates = this.#ring.keys().flatMap((key) => key.status.deleteAt ?? []);
+    return dates.length === 0 ? undefined : Math.min(...dates);
+  }
+
+  /**
+   * Counts one AES-GCM use of a version before it happens.
+   *
+   * @throws KmsError `Rejected.KeyExhausted` at the limit
+   */
+  countUse(version: KeyVersion): MaybePromise<void> {
+    const { usage } = version;
+    if (usage === undefined) throw new Error("internal: this version does not seal");
+    if (usage.take()) return undefined;
+    const pending = this.#reservations.get(version) ?? this.#reserve(version, usage);
+    return whenReady(pending, () => this.countUse(version));
+  }
+
+  #reserve(version: KeyVersion, usage: UsageCounter): MaybePromise<void> {
+    this.#refuseClosed();
+    const count = usage.nextReservation();
+    if (count === undefined) {
+      throw new KmsError(
+        "Rejected.KeyExhausted",
+        "This key version has sealed as often as AES-GCM allows. Rotate the key and seal with advanceEncrypt; encrypt and generateDataKey stay on the initial version and end here.",
+      );
+    }
+    const committed = this.#store.commit([this.#usageRow(version.keyVersionId, count)]);
+    if (!(committed instanceof Promise)) {
+      usage.reserved(count);
+      return undefined;
+    }
+    const pending = committed
+      .then(() => usage.reserved(count))
+      .finally(() => this.#reservations.delete(version));
+    this.#reservations.set(version, pending);
+    return pending;
+  }
+
+  /** Stores exact counts, wipes every handle and lets the store go. */
+  async close(): Promise<void> {
+    await this.#turn;
+    this.#closed = true;
+    await Promise.allSettled(this.#reservations.values());
+    const rows: StoreChange[] = [];
+    for (const key of this.#ring.keys()) {
+      for (const version of key.versions) {
+        this.#router.forget(version);
+        const exact = version.usage?.settle();
+        if (exact !== undefined) rows.push(this.#usageRow(version.keyVersionId, exact));
+      }
+    }
+    try {
+      if (rows.length > 0) await this.#store.commit(rows);
+    } finally {
+      this.#vault.close();
+      await this.#store.close();
+    }
+  }
+}

@@ -1,0 +1,226 @@
+/** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
+
+import { KeyVault } from "../engines/key-vault.ts";
+import { IvPool, randomBytes } from "../engines/random.ts";
+import { deriveRecordKey, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
+import { chooseEngine, type EngineChoice, Router } from "../engines/router.ts";
+import { ensure, KmsError } from "../errors.ts";
+import { KeyRing } from "../keys/key-ring.ts";
+import type { KeyStore, StoredRecord } from "../keys/key-store.ts";
+import { GCM_USAGE_LIMIT } from "../keys/usage-counter.ts";
+import type { Platform } from "../platform/platform.ts";
+import { memoryStore } from "../stores/memory.ts";
+import type { OperationContext } from "./context.ts";
+import {
+  checkFields,
+  fields,
+  MAX_PAYLOAD_LENGTH,
+  readChoice,
+  readInteger,
+  readOptionalString,
+  STRICT_PLAINTEXT_LENGTH,
+} from "./input.ts";
+import { KeyRecords } from "./key-records.ts";
+import { newStoreHeader, openStoreHeader, readStoreHeader } from "./store-header.ts";
+
+export interface KmsOptions {
+  /** In memory if absent; gone with the process. */
+  readonly store?: KeyStore | undefined;
+  /** Seals the store's records. Required with a persistent store; absent = random, for this process. */
+  readonly rootKey?: RootKeyOption | undefined;
+  /** "auto" (default) chooses per operation and size; a named engine serves alone or not at all. */
+  readonly engine?: EngineChoice | undefined;
+  /** Which wasm build may run; has no effect while there is no relaxed SIMD build. */
+  readonly relaxedSimd?: "auto" | "off" | "force" | undefined;
+  /** "instance" (default): plaintexts up to 3 MiB. "strict": the OpenAPI's 6 KiB. */
+  readonly limits?: "instance" | "strict" | undefined;
+  /** Milliseconds since the epoch; for tests. */
+  readonly clock?: (() => number) | undefined;
+  /** Part of ARNs; "local" if absent. */
+  readonly region?: string | undefined;
+  /** Part of ARNs; "0" if absent. */
+  readonly accountId?: string | undefined;
+  /** AES-GCM uses a key version may see, 1 to 2^32 (the default, SP 800-38D). */
+  readonly usageLimit?: number | undefined;
+  /** "none" makes detached ciphertext plain GCM over the caller's aad; the key is then not bound. Default "keyplane". */
+  readonly aadFraming?: "keyplane" | "none" | undefined;
+  /** "aliyun-transfer-v1" is the vendor's ambiguous SHA-256 of `k=v&…`, for migration. Default "keyplane". */
+  readonly contextEncoding?: "keyplane" | "aliyun-transfer-v1" | undefined;
+}
+
+const FIELDS = fields(
+  "store",
+  "rootKey",
+  "engine",
+  "relaxedSimd",
+  "limits",
+  "clock",
+  "region",
+  "accountId",
+  "usageLimit",
+  "aadFraming",
+  "contextEncoding",
+);
+const ROOT_KEY_KINDS = ["bytes", "passphrase", "file"] as const;
+
+/** An open store with all that operations need, and how to let it go. */
+export interface OpenKms {
+  readonly context: OperationContext;
+  close(): Promise<void>;
+}
+
+function readRootKeyOption(rootKey: unknown): RootKeyOption | undefined {
+  if (rootKey === undefined) return undefined;
+  ensure(
+    typeof rootKey === "object" && rootKey !== null,
+    "InvalidParameter",
+    "rootKey must be { bytes }, { passphrase } or { file }.",
+  );
+  const kinds = Object.keys(rootKey);
+  const kind = ROOT_KEY_KINDS.find((name) => name === kinds[0]);
+  ensure(
+    kinds.length === 1 && kind !== undefined,
+    "InvalidParameter",
+    "rootKey must be { bytes }, { passphrase } or { file }.",
+  );
+  const value = (rootKey as Record<string, unknown>)[kind];
+  const valid =
+    (kind !== "bytes" && typeof value === "string" && value.length > 0) ||
+    (kind !== "file" && value instanceof Uint8Array && value.length > 0);
+  ensure(valid, "InvalidParameter", `rootKey.${kind} has the wrong type or is empty.`);
+  return rootKey as RootKeyOption;
+}
+
+/** @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure` */
+export async function openKms(options: KmsOptions, platform: Platform): Promise<OpenKms> {
+  checkFields(options, FIELDS);
+  const choice = readChoice(options.engine, "engine", ["auto", "wasm", "node"], "auto");
+  readChoice(options.relaxedSimd, "relaxedSimd", ["auto", "off", "force"], "auto");
+  const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
+  const region = readOptionalString(options.region, "region") ?? "local";
+  const accountId = readOptionalString(options.accountId, "accountId") ?? "0";
+  const usageLimit = readInteger(options.usageLimit, "usageLimit", 1, GCM_USAGE_LIMIT, GCM_USAGE_LIMIT);
+  const aadFraming = readChoice(options.aadFraming, "aadFraming", ["keyplane", "none"], "keyplane");
+  const contextEncoding = readChoice(
+    options.contextEncoding,
+    "contextEncoding",
+    ["keyplane", "aliyun-transfer-v1"],
+    "keyplane",
+  );
+  const clock = options.clock ?? Date.now;
+  ensure(typeof clock === "function", "InvalidParameter", "clock must be a function.");
+  const store = options.store ?? memoryStore();
+  ensure(typeof store?.open === "function", "InvalidParameter", "store must be a KeyStore.");
+  const rootKey = readRootKeyOption(options.rootKey);
+  ensure(
+    rootKey !== undefined || !store.persistent,
+    "MissingParameter",
+    "rootKey is required with a persistent store.",
+  );
+
+  const rows = await store.open();
+  try {
+    const vault = await openVault(store, rows, rootKey, choice, platform);
+    const router = new Router(platform.engine, choice, vault);
+    const ring = new KeyRing({ region, accountId });
+    const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
+    records.load(rows);
+    await records.deleteDue();
+    const ivs = new IvPool();
+    const context: OperationContext = {
+      ring,
+      records,
+      router,
+      aesGcm: (version, byteLength) => router.aesGcm(version, byteLength),
+      ivs,
+      scope: { region, accountId },
+      clock,
+      maxPlaintextLength: limits === "strict" ? STRICT_PLAINTEXT_LENGTH : MAX_PAYLOAD_LENGTH,
+      aadFraming,
+      contextEncoding,
+      nextRequestId: requestIds(),
+    };
+    const stopTimer = startDeletionTimer(records, clock);
+    return {
+      context,
+      close: async () => {
+        stopTimer();
+        ivs.wipe();
+        await records.deleteDue().finally(() => records.close());
+      },
+    };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Opens the vault with the root key, writing the header of a new store. @throws KmsError `InvalidRootKey` */
+async function openVault(
+  store: KeyStore,
+  rows: readonly StoredRecord[],
+  rootKey: RootKeyOption | undefined,
+  choice: EngineChoice,
+  platform: Platform,
+): Promise<KeyVault> {
+  const { aesGcm } = chooseEngine(platform.engine, choice, "aesGcm", 0);
+  if (aesGcm === undefined) throw new Error("internal: the chosen engine has no AES-GCM");
+  const row = rows.find((candidate) => candidate.kind === "header");
+  if (row === undefined) {
+    ensure(rows.length === 0, "Rejected.RecordCorrupt", "The store has records but no header.");
+    const header = newStoreHeader(
+      rootKey !== undefined && "passphrase" in rootKey ? platform.rootKey.newKdf() : { name: "none" },
+      randomBytes(16),
+    );
+    const root =
+      rootKey === undefined ? randomBytes(32) : await resolveRootKey(rootKey, header.kdf, platform.rootKey);
+    const vault = new KeyVault(aesGcm, await deriveRecordKey(root, header.storeId));
+    await store.commit([{ action: "put", kind: "header", id: "store", bytes: header.seal(vault) }]);
+    return vault;
+  }
+  ensure(rootKey !== undefined, "MissingParameter", "rootKey is required: the store has records.");
+  const header = readStoreHeader(row.bytes);
+  const root = await resolveRootKey(rootKey, header.kdf, platform.rootKey);
+  const vault = new KeyVault(aesGcm, await deriveRecordKey(root, header.storeId));
+  if (!openStoreHeader(header, vault)) {
+    vault.close();
+    throw new KmsError("InvalidRootKey", "The root key does not open this store.");
+  }
+  return vault;
+}
+
+/** Makes request ids: a random prefix for this Kms and a counter. */
+function requestIds(): () => string {
+  const prefix = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}
+
+/** Looks for due deletions at least this often, whatever the clock says. */
+const MAX_TIMER_MS = 3_600_000;
+const MIN_TIMER_MS = 1000;
+
+/**
+ * Carries out deletions when their date passes. A failed attempt is made again at the next turn of the timer, and a
+ * last time, with its error, at close; meanwhile the key is refused all the same.
+ */
+function startDeletionTimer(records: KeyRecords, clock: () => number): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
+  const schedule = (): void => {
+    if (stopped) return;
+    const next = records.nextDeletion();
+    const delay =
+      next === undefined ? MAX_TIMER_MS : Math.min(MAX_TIMER_MS, Math.max(MIN_TIMER_MS, next - clock()));
+    timer = setTimeout(() => void records.deleteDue().then(schedule, schedule), delay);
+    (timer as { unref?: () => void }).unref?.();
+  };
+  schedule();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}

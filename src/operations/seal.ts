@@ -1,0 +1,120 @@
+/**
+ * The two ways a symmetric key version seals and opens: detached (the caller keeps iv, key and aad) and advance (a
+ * self-describing blob). Used by every operation that makes or opens AES-GCM ciphertext.
+ */
+
+import { copyBytes } from "../bytes.ts";
+import { encodeBlob, type FrameMode, frameAad, parseBlob, TAG_LENGTH } from "../envelope/ciphertext-blob.ts";
+import { invalidCiphertext } from "../errors.ts";
+import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
+import type { OperationContext } from "./context.ts";
+
+/** Ciphertext as an operation answers it, with the iv it was made under. */
+export interface SealedText {
+  /** Ciphertext ‖ tag, or the whole blob. */
+  readonly ciphertextBlob: Uint8Array;
+  readonly iv: Uint8Array;
+}
+
+function authenticated(
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  iv: Uint8Array,
+  aad: Uint8Array,
+): Uint8Array {
+  return mode === "detached" && context.aadFraming === "none"
+    ? aad
+    : frameAad(mode, version.blobHeader, iv, aad);
+}
+
+/**
+ * Seals under a version, counting the use first.
+ *
+ * @param iv the caller's own choice; absent = random, which is what to use
+ * @throws KmsError `Rejected.KeyExhausted`
+ */
+export function sealUnder(
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  iv?: Uint8Array,
+): MaybePromise<SealedText> {
+  const counted = context.records.countUse(version);
+  if (!(counted instanceof Promise)) return seal(context, mode, version, plaintext, aad, iv);
+  // The caller may change its arrays once the call has returned its promise.
+  const [ownPlaintext, ownAad, ownIv] = [
+    copyBytes(plaintext),
+    copyBytes(aad),
+    iv === undefined ? undefined : copyBytes(iv),
+  ];
+  return counted
+    .then(() => seal(context, mode, version, ownPlaintext, ownAad, ownIv))
+    .finally(() => ownPlaintext.fill(0));
+}
+
+function seal(
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  iv: Uint8Array | undefined,
+): SealedText {
+  const ownIv = iv === undefined ? context.ivs.next() : copyBytes(iv);
+  const { aesGcm, key } = context.aesGcm(version, plaintext.length);
+  const sealed = aesGcm.seal(key, ownIv, plaintext, authenticated(context, mode, version, ownIv, aad));
+  const ciphertextBlob = mode === "advance" ? encodeBlob(version.blobHeader, ownIv, sealed) : sealed;
+  return { ciphertextBlob, iv: ownIv };
+}
+
+/**
+ * Opens ciphertext ‖ tag under a version.
+ *
+ * @throws KmsError `InvalidCiphertext`, whatever was wrong
+ */
+export function openUnder(
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  iv: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): Uint8Array {
+  if (sealed.length <= TAG_LENGTH) throw invalidCiphertext();
+  const { aesGcm, key } = context.aesGcm(version, sealed.length);
+  const plaintext = aesGcm.open(key, iv, sealed, authenticated(context, mode, version, iv, aad));
+  if (plaintext === undefined) throw invalidCiphertext();
+  return plaintext;
+}
+
+/** A blob whose version is known here, usable and the caller's to open; not yet authenticated. */
+export interface LocatedBlob {
+  readonly version: KeyVersion;
+  readonly iv: Uint8Array;
+  readonly sealed: Uint8Array;
+}
+
+/**
+ * Parses a blob, finds its version, matches the key the caller names, then asks policy and state, in this order.
+ *
+ * @param keyId what the caller believes the key to be; a contradiction is a ciphertext that cannot be opened
+ * @throws KmsError `InvalidCiphertext`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`
+ */
+export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
+  const parts = parseBlob(blob);
+  const version = parts === undefined ? undefined : context.ring.findVersion(parts.keyVersionId);
+  if (parts === undefined || version === undefined || context.records.isGone(version.key))
+    throw invalidCiphertext();
+  if (keyId !== undefined && context.ring.find(keyId) !== version.key) throw invalidCiphertext();
+  assertSymmetric(version.key);
+  return { version, iv: parts.iv, sealed: parts.sealed };
+}
+
+/** Opens a located blob. @throws KmsError `InvalidCiphertext` */
+export function openBlob(context: OperationContext, blob: LocatedBlob, aad: Uint8Array): Uint8Array {
+  return openUnder(context, "advance", blob.version, blob.iv, blob.sealed, aad);
+}

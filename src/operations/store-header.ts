@@ -1,0 +1,103 @@
+/**
+ * The store's first record: how the root key is derived, and a sealed check that tells a wrong root key at once.
+ * It is plain JSON, for nothing in it is secret. The layout is docs/key-record.md, [ROOT-1] to [ROOT-6].
+ */
+
+import type { KeyVault } from "../engines/key-vault.ts";
+import type { KdfParameters } from "../engines/root-key.ts";
+import { ensure, KmsError } from "../errors.ts";
+import { recordIdentity } from "../keys/key-record.ts";
+
+const FORMAT = 1;
+
+export interface StoreHeader {
+  readonly kdf: KdfParameters;
+  /** 16 bytes. */
+  readonly storeId: Uint8Array;
+  /** Sealed under the record key, over the rest of the header. */
+  readonly check: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function fromHex(text: unknown): Uint8Array {
+  ensure(
+    typeof text === "string" && /^([0-9a-f]{2})+$/.test(text),
+    "Rejected.RecordCorrupt",
+    "The store's header is damaged.",
+  );
+  return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+}
+
+/** Binds the check to the parameters, so that a header with weaker ones does not verify. */
+function identityOf(kdf: KdfParameters, storeId: Uint8Array): ReturnType<typeof recordIdentity> {
+  return recordIdentity("header", `${FORMAT} ${toHex(storeId)} ${JSON.stringify(kdf)}`);
+}
+
+/** Starts the header of a new store. */
+export function newStoreHeader(
+  kdf: KdfParameters,
+  storeId: Uint8Array,
+): { readonly kdf: KdfParameters; readonly storeId: Uint8Array; seal(vault: KeyVault): Uint8Array } {
+  return {
+    kdf,
+    storeId,
+    seal: (vault) => {
+      const check = vault.seal(identityOf(kdf, storeId), new Uint8Array(0));
+      return encoder.encode(
+        JSON.stringify({ format: FORMAT, storeId: toHex(storeId), kdf, check: toHex(check) }),
+      );
+    },
+  };
+}
+
+/** Reads a header row. @throws KmsError `Rejected.RecordCorrupt`, `InternalFailure` for a newer format */
+export function readStoreHeader(row: Uint8Array): StoreHeader {
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(row)) as Record<string, unknown>;
+  } catch (cause) {
+    throw new KmsError("Rejected.RecordCorrupt", "The store's header is damaged.", { cause });
+  }
+  ensure(
+    parsed["format"] === FORMAT,
+    "InternalFailure",
+    "The store is of a format this version does not know.",
+  );
+  return {
+    kdf: readKdf(parsed["kdf"]),
+    storeId: fromHex(parsed["storeId"]),
+    check: fromHex(parsed["check"]),
+  };
+}
+
+const MAX_SCRYPT_MEMORY = 2 ** 31;
+const MAX_ITERATIONS = 100_000_000;
+
+/** Reads KDF parameters within bounds: a forged header must not exhaust the process. */
+function readKdf(value: unknown): KdfParameters {
+  const kdf = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  const count = (name: string): number =>
+    Number.isInteger(kdf[name]) && (kdf[name] as number) > 0 ? (kdf[name] as number) : Number.NaN;
+  if (kdf["name"] === "none") return { name: "none" };
+  const salt = toHex(fromHex(kdf["salt"]));
+  if (kdf["name"] === "pbkdf2-sha-256" && count("iterations") <= MAX_ITERATIONS) {
+    return { name: "pbkdf2-sha-256", iterations: count("iterations"), salt };
+  }
+  const [N, r, p] = [count("N"), count("r"), count("p")];
+  ensure(
+    kdf["name"] === "scrypt" && 128 * N * r <= MAX_SCRYPT_MEMORY && p <= 16,
+    "Rejected.RecordCorrupt",
+    "The store's header is damaged.",
+  );
+  return { name: "scrypt", N, r, p, salt };
+}
+
+/** Tells whether the vault's record key is the one the header was sealed with. */
+export function openStoreHeader(header: StoreHeader, vault: KeyVault): boolean {
+  return vault.open(identityOf(header.kdf, header.storeId), header.check) !== undefined;
+}

@@ -1,0 +1,106 @@
+/** The Node platform (Bun and Deno too): wasm and node:crypto engines, scrypt, root key files. */
+
+import { randomBytes as nodeRandomBytes, scrypt } from "node:crypto";
+import { open } from "node:fs/promises";
+import type { Engine, EngineName } from "../engines/engine.ts";
+import { createNodeEngine } from "../engines/node/index.ts";
+import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
+import { createWasmEngine } from "../engines/wasm/index.ts";
+import { KmsError } from "../errors.ts";
+import { Kms as PortableKms } from "../kms.ts";
+import type { KmsOptions } from "../operations/open-kms.ts";
+import type { Platform } from "./platform.ts";
+
+/** scrypt (RFC 7914): 128 MiB and about half a second per guess. */
+const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
+const SALT_LENGTH = 16;
+
+const engines: Map<EngineName, Engine> = new Map();
+
+function engine(name: EngineName): Engine | undefined {
+  const known = engines.get(name);
+  if (known !== undefined) return known;
+  const made = name === "node" ? createNodeEngine() : createWasmEngine();
+  engines.set(name, made);
+  return made;
+}
+
+function newKdf(): KdfParameters {
+  return { name: "scrypt", ...SCRYPT, salt: nodeRandomBytes(SALT_LENGTH).toString("hex") };
+}
+
+async function deriveFromPassphrase(
+  passphrase: Uint8Array,
+  kdf: KdfParameters,
+): Promise<Uint8Array | undefined> {
+  if (kdf.name !== "scrypt") return undefined;
+  const { N, r, p } = kdf;
+  const maxmem = 256 * N * r;
+  const salt = Buffer.from(kdf.salt, "hex");
+  return new Promise((resolve, reject) => {
+    scrypt(passphrase, salt, ROOT_KEY_LENGTH, { N, r, p, maxmem }, (error, key) => {
+      if (error !== null) return reject(error);
+      const own = new Uint8Array(key);
+      key.fill(0);
+      resolve(own);
+    });
+  });
+}
+
+const GROUP_AND_OTHERS = 0o077;
+
+/** Reads a root key file: 32 raw bytes that only its owner may read. @throws KmsError `InvalidRootKey` */
+async function readFile(path: string): Promise<Uint8Array> {
+  const handle = await open(path, "r").catch((cause: unknown) => {
+    throw new KmsError("InvalidRootKey", "The root key file cannot be opened.", { cause });
+  });
+  try {
+    const { mode } = await handle.stat();
+    if (process.platform !== "win32" && (mode & GROUP_AND_OTHERS) !== 0) {
+      throw new KmsError(
+        "InvalidRootKey",
+        "The root key file must be readable by its owner only (mode 0600).",
+      );
+    }
+    const buffer = new Uint8Array(ROOT_KEY_LENGTH + 1);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    if (bytesRead !== ROOT_KEY_LENGTH) {
+      buffer.fill(0);
+      throw new KmsError("InvalidRootKey", "The root key file must hold exactly 32 bytes.");
+    }
+    return buffer.slice(0, ROOT_KEY_LENGTH);
+  } finally {
+    await handle.close();
+  }
+}
+
+const nodePlatform: Platform = { engine, rootKey: { newKdf, deriveFromPassphrase, readFile } };
+
+/**
+ * Writes a fresh root key to a new file that only its owner may read.
+ *
+ * @throws the file system's error when the file exists or cannot be made
+ */
+export async function createRootKeyFile(path: string): Promise<void> {
+  const key = crypto.getRandomValues(new Uint8Array(ROOT_KEY_LENGTH));
+  const handle = await open(path, "wx", 0o600);
+  try {
+    await handle.writeFile(key);
+    await handle.sync();
+  } finally {
+    key.fill(0);
+    await handle.close();
+  }
+}
+
+/** A KMS in this process. Open one with `Kms.open`, close it to wipe its keys. */
+export class Kms extends PortableKms {
+  /**
+   * Opens a store (in memory if none is given) and makes its keys usable.
+   *
+   * @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure`
+   */
+  static async open(options: KmsOptions = {}): Promise<Kms> {
+    return new Kms(await PortableKms.openContext(options, nodePlatform));
+  }
+}
