@@ -1,0 +1,447 @@
+/** What every engine's RSA must do, keys and their encodings included. Called once per engine. */
+
+import {
+  constants,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign as opensslSign,
+  verify as opensslVerify,
+  privateDecrypt,
+  privateEncrypt,
+  publicDecrypt,
+  publicEncrypt,
+} from "node:crypto";
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { HashName, Rsa, RsaModulusBits, RsaPrivateKey, RsaPublicKey } from "../../src/engines/engine.ts";
+import {
+  encodeRsaPkcs8,
+  encodeRsaSpki,
+  type RsaPrivateFields,
+  readRsaPkcs8,
+} from "../../src/engines/key-encoding.ts";
+import {
+  bytes,
+  codeOf,
+  codeOfAsync,
+  expectOwned,
+  flipBit,
+  HASHES,
+  type MakeEngine,
+  notBytes,
+  OPENSSL_HASH,
+  served,
+  utf8,
+} from "./engine-support.ts";
+
+/** What an engine may leave out; it must then be `Rejected.UnsupportedOperation`. */
+export interface RsaServed {
+  readonly otherMgfHash: boolean;
+}
+
+const MODULUS_BITS: readonly RsaModulusBits[] = [2048, 3072, 4096];
+const HASH_LENGTH: Readonly<Record<HashName, number>> = {
+  "SHA-1": 20,
+  "SHA-256": 32,
+  "SHA-384": 48,
+  "SHA-512": 64,
+};
+
+interface OpensslPair {
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+  readonly pkcs8: Uint8Array;
+  readonly spki: Uint8Array;
+}
+
+function opensslPair(modulusLength: number, publicExponent = 0x10001): OpensslPair {
+  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength, publicExponent });
+  return {
+    privateKey,
+    publicKey,
+    pkcs8: new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" })),
+    spki: new Uint8Array(publicKey.export({ format: "der", type: "spki" })),
+  };
+}
+
+const message = utf8("a message of no importance");
+
+/** Gives the message and its digest, the two things that can be signed. */
+function signables(hash: HashName, text = message): [{ message: Uint8Array; hash: HashName }, Uint8Array] {
+  return [{ message: text, hash }, new Uint8Array(createHash(OPENSSL_HASH[hash]).update(text).digest())];
+}
+
+export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): void {
+  describe(`${name} as RSA`, () => {
+    const pair = opensslPair(2048);
+    let rsa: Rsa;
+    let foreign: Rsa;
+    let privateKey: RsaPrivateKey;
+    let publicKey: RsaPublicKey;
+    beforeAll(async () => {
+      rsa = served(await make(), "rsa");
+      foreign = served(await make(), "rsa");
+      privateKey = rsa.importPrivateKey(pair.pkcs8);
+      publicKey = rsa.importPublicKey(pair.spki);
+    });
+
+    test.each(HASHES)("PSS with %s agrees with OpenSSL both ways, for messages and digests", (hash) => {
+      for (const saltLength of [undefined, 0, 1, HASH_LENGTH[hash], 256 - HASH_LENGTH[hash] - 2]) {
+        const options = saltLength === undefined ? { hash } : { hash, saltLength };
+        const openssl = {
+          padding: constants.RSA_PKCS1_PSS_PADDING,
+          saltLength: saltLength ?? HASH_LENGTH[hash],
+        };
+        const theirs = opensslSign(OPENSSL_HASH[hash], message, { key: pair.privateKey, ...openssl });
+        for (const signable of signables(hash)) {
+          const signature = rsa.signPss(privateKey, signable, options);
+          expectOwned(signature);
+          expect(signature.length).toBe(256);
+          const key = { key: pair.publicKey, ...openssl };
+          expect(opensslVerify(OPENSSL_HASH[hash], message, key, signature)).toBe(true);
+          expect(rsa.verifyPss(publicKey, signable, theirs, options)).toBe(true);
+          expect(rsa.verifyPss(publicKey, signable, signature, options)).toBe(true);
+          const otherSalt = { hash, saltLength: (openssl.saltLength + 1) % 100 };
+          expect(rsa.verifyPss(publicKey, signable, signature, otherSalt)).toBe(false);
+        }
+      }
+    });
+
+    test("PSS signs with a new salt each time, unless it has none", () => {
+      for (const signable of signables("SHA-256")) {
+        const make = (saltLength: number): Uint8Array =>
+          rsa.signPss(privateKey, signable, { hash: "SHA-256", saltLength });
+        expect(make(32)).not.toEqual(make(32));
+        expect(make(0)).toEqual(make(0));
+      }
+    });
+
+    test.each(HASHES)("PKCS#1 v1.5 with %s gives OpenSSL's bytes, for messages and digests", (hash) => {
+      fc.assert(
+        fc.property(bytes(), (text) => {
+          const theirs = new Uint8Array(opensslSign(OPENSSL_HASH[hash], text, pair.privateKey));
+          for (const signable of signables(hash, text)) {
+            const signature = rsa.signPkcs1(privateKey, signable, { hash });
+            expectOwned(signature);
+            expect(signature).toEqual(theirs);
+            expect(rsa.verifyPkcs1(publicKey, signable, theirs, { hash })).toBe(true);
+          }
+        }),
+        { numRuns: 10 },
+      );
+    });
+
+    test("verify is false for changed bits, other messages and hashes, and bytes of any shape", () => {
+      const verifiers = [
+        { sign: rsa.signPss.bind(rsa), verify: rsa.verifyPss.bind(rsa) },
+        { sign: rsa.signPkcs1.bind(rsa), verify: rsa.verifyPkcs1.bind(rsa) },
+      ];
+      const options = { hash: "SHA-256" } as const;
+      for (const { sign, verify } of verifiers) {
+        for (const signable of signables("SHA-256")) {
+          const signature = sign(privateKey, signable, options);
+          const [otherMessage, otherDigest] = signables("SHA-256", utf8("another"));
+          expect(verify(publicKey, otherMessage, signature, options)).toBe(false);
+          expect(verify(publicKey, otherDigest, signature, options)).toBe(false);
+          const wrong = [
+            ...Array.from({ length: 64 }, (_, i) => flipBit(signature, i * 32 + (i % 32))),
+            signature.subarray(1),
+            Uint8Array.from([0, ...signature]),
+            Uint8Array.from([...signature, 0]),
+            new Uint8Array(0),
+            new Uint8Array(256),
+            new Uint8Array(256).fill(0xff),
+            pair.spki.subarray(33, 33 + 256),
+          ];
+          for (const bad of wrong) expect(verify(publicKey, signable, bad, options)).toBe(false);
+        }
+        const [, sha512] = signables("SHA-512");
+        expect(verify(publicKey, sha512, new Uint8Array(256), { hash: "SHA-512" })).toBe(false);
+      }
+    });
+
+    test("verify is false for well-signed blocks that are not exactly the padding", () => {
+      const [signable, digest] = signables("SHA-256");
+      const padding = constants.RSA_NO_PADDING;
+      const raw = (block: Uint8Array): Uint8Array => privateEncrypt({ key: pair.privateKey, padding }, block);
+      const unsign = (signature: Uint8Array): Uint8Array =>
+        publicDecrypt({ key: pair.publicKey, padding }, signature);
+      const block = unsign(rsa.signPkcs1(privateKey, digest, { hash: "SHA-256" }));
+      expect(rsa.verifyPkcs1(publicKey, digest, raw(block), { hash: "SHA-256" })).toBe(true);
+      for (const at of [1, 2, 100, 200, 204, 205, 210, 222, 224, 255]) {
+        const changed = flipBit(block, at * 8);
+        for (const target of [signable, digest]) {
+          expect(rsa.verifyPkcs1(publicKey, target, raw(changed), { hash: "SHA-256" })).toBe(false);
+        }
+      }
+      const pss = unsign(rsa.signPss(privateKey, digest, { hash: "SHA-256" }));
+      expect(rsa.verifyPss(publicKey, digest, raw(pss), { hash: "SHA-256" })).toBe(true);
+      for (const at of [1, 100, 189, 190, 191, 222, 223, 230, 254, 255]) {
+        for (const target of [signable, digest]) {
+          expect(rsa.verifyPss(publicKey, target, raw(flipBit(pss, at * 8)), { hash: "SHA-256" })).toBe(
+            false,
+          );
+        }
+      }
+    });
+
+    test.each(HASHES)("OAEP with %s agrees with OpenSSL both ways, with and without a label", (hash) => {
+      const most = 256 - 2 * HASH_LENGTH[hash] - 2;
+      for (const label of [undefined, new Uint8Array(0), utf8("label")]) {
+        const options = label === undefined ? { hash } : { hash, label };
+        const openssl = {
+          padding: constants.RSA_PKCS1_OAEP_PADDING,
+          oaepHash: OPENSSL_HASH[hash],
+          ...(label?.length ? { oaepLabel: label } : {}),
+        };
+        for (const length of [0, 1, 32, most]) {
+          const plaintext = Uint8Array.from({ length }, (_, i) => i * 3);
+          const ciphertext = rsa.encryptOaep(publicKey, plaintext, options);
+          expectOwned(ciphertext);
+          const opened = privateDecrypt({ key: pair.privateKey, ...openssl }, ciphertext);
+          expect(new Uint8Array(opened)).toEqual(plaintext);
+          const theirs = publicEncrypt({ key: pair.publicKey, ...openssl }, plaintext);
+          const ours = rsa.decryptOaep(privateKey, theirs, options);
+          expect(ours).toEqual(plaintext);
+          if (ours) expectOwned(ours);
+        }
+        expect(codeOf(() => rsa.encryptOaep(publicKey, new Uint8Array(most + 1), options))).toBe(
+          "InvalidParameter",
+        );
+      }
+    });
+
+    test("decryptOaep returns undefined for every failure", () => {
+      const options = { hash: "SHA-256", label: utf8("label") } as const;
+      const ciphertext = rsa.encryptOaep(publicKey, utf8("secret"), options);
+      expect(rsa.decryptOaep(privateKey, ciphertext, options)).toEqual(utf8("secret"));
+      const calls = [
+        () => rsa.decryptOaep(privateKey, ciphertext, { hash: "SHA-256" }),
+        () => rsa.decryptOaep(privateKey, ciphertext, { hash: "SHA-256", label: utf8("Label") }),
+        () => rsa.decryptOaep(privateKey, ciphertext, { ...options, hash: "SHA-1" }),
+        () => rsa.decryptOaep(privateKey, ciphertext.subarray(1), options),
+        () => rsa.decryptOaep(privateKey, Uint8Array.from([0, ...ciphertext]), options),
+        () => rsa.decryptOaep(privateKey, new Uint8Array(0), options),
+        () => rsa.decryptOaep(privateKey, new Uint8Array(256), options),
+        () => rsa.decryptOaep(privateKey, new Uint8Array(256).fill(0xff), options),
+        ...Array.from(
+          { length: 40 },
+          (_, i) => () => rsa.decryptOaep(privateKey, flipBit(ciphertext, 51 * i), options),
+        ),
+      ];
+      for (const call of calls) expect(call()).toBeUndefined();
+    });
+
+    test("an MGF1 hash of its own is served or refused as a whole", () => {
+      const options = { hash: "SHA-256", mgfHash: "SHA-1" } as const;
+      const expected = serves.otherMgfHash ? "none" : "Rejected.UnsupportedOperation";
+      expect(codeOf(() => rsa.encryptOaep(publicKey, message, options))).toBe(expected);
+      expect(codeOf(() => rsa.decryptOaep(privateKey, new Uint8Array(256), options))).toBe(expected);
+      expect(codeOf(() => rsa.encryptOaep(publicKey, message, { hash: "SHA-1", mgfHash: "SHA-1" }))).toBe(
+        "none",
+      );
+    });
+
+    test("keys come back byte for byte, and the public key is the private one's", () => {
+      expect(rsa.exportPkcs8(privateKey)).toEqual(pair.pkcs8);
+      expect(rsa.exportSpki(publicKey)).toEqual(pair.spki);
+      expect(rsa.exportSpki(rsa.publicKey(privateKey))).toEqual(pair.spki);
+      expectOwned(rsa.exportPkcs8(privateKey));
+      expectOwned(rsa.exportSpki(publicKey));
+      expect([privateKey.modulusBits, publicKey.modulusBits]).toEqual([2048, 2048]);
+    });
+
+    test("keys of 3072 and 4096 bits, and with exponent 3, are served", () => {
+      for (const other of [opensslPair(3072), opensslPair(4096), opensslPair(2048, 3)]) {
+        const key = rsa.importPrivateKey(other.pkcs8);
+        const signature = rsa.signPss(key, signables("SHA-512")[1], { hash: "SHA-512" });
+        const pub = rsa.importPublicKey(other.spki);
+        expect(pub.modulusBits).toBe(8 * signature.length);
+        expect(rsa.verifyPss(pub, signables("SHA-512")[0], signature, { hash: "SHA-512" })).toBe(true);
+      }
+    });
+
+    test("public keys outside the limits are InvalidKeyMaterial", () => {
+      const { n, e } = readRsaPkcs8(pair.pkcs8);
+      const even = Uint8Array.from(n);
+      even[255] = (even[255] ?? 0) & 0xfe;
+      const wrong = [
+        encodeRsaSpki({ n: n.subarray(0, 128), e }),
+        encodeRsaSpki({ n: n.subarray(1), e }),
+        encodeRsaSpki({ n: Uint8Array.from([...n, 1]), e }),
+        encodeRsaSpki({ n: Uint8Array.from([0x7f, ...n.subarray(1)]), e }),
+        encodeRsaSpki({ n: even, e }),
+        ...[[0], [1], [2], [0x10], [1, 0, 0], [1, 0, 0, 0, 1]].map((small) =>
+          encodeRsaSpki({ n, e: Uint8Array.from(small) }),
+        ),
+        pair.spki.subarray(0, -1),
+        Uint8Array.from([...pair.spki, 0]),
+        new Uint8Array(0),
+        new Uint8Array(
+          generateKeyPairSync("ec", { namedCurve: "prime256v1" }).publicKey.export({
+            format: "der",
+            type: "spki",
+          }),
+        ),
+        new Uint8Array(
+          generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey.export({
+            format: "der",
+            type: "spki",
+          }),
+        ),
+        new Uint8Array(pair.publicKey.export({ format: "der", type: "pkcs1" })),
+      ];
+      for (const spki of wrong) expect(codeOf(() => rsa.importPublicKey(spki))).toBe("InvalidKeyMaterial");
+    });
+
+    test("a private key with any number changed, swapped or left out is InvalidKeyMaterial", () => {
+      const fields = readRsaPkcs8(pair.pkcs8);
+      const names: readonly (keyof RsaPrivateFields)[] = ["n", "e", "d", "p", "q", "dP", "dQ", "qInv"];
+      const other = readRsaPkcs8(opensslPair(2048).pkcs8);
+      const wrong = [
+        ...names.map((field) => ({ ...fields, [field]: flipBit(fields[field], 9) })),
+        ...names.map((field) => ({
+          ...fields,
+          [field]: flipBit(fields[field], 8 * fields[field].length - 7),
+        })),
+        ...names.filter((field) => field !== "e").map((field) => ({ ...fields, [field]: other[field] })),
+        ...names.map((field) => ({ ...fields, [field]: Uint8Array.of(0) })),
+        { ...fields, p: fields.q, q: fields.p },
+        { ...fields, p: fields.q, q: fields.p, dP: fields.dQ, dQ: fields.dP },
+        { ...fields, p: Uint8Array.of(1), q: fields.n },
+      ];
+      for (const key of wrong) {
+        expect(codeOf(() => rsa.importPrivateKey(encodeRsaPkcs8(key)))).toBe("InvalidKeyMaterial");
+      }
+      for (const der of [
+        pair.pkcs8.subarray(0, -1),
+        Uint8Array.from([...pair.pkcs8, 0]),
+        new Uint8Array(0),
+        pair.spki,
+        opensslPair(1024).pkcs8,
+        new Uint8Array(pair.privateKey.export({ format: "der", type: "pkcs1" })),
+      ]) {
+        expect(codeOf(() => rsa.importPrivateKey(der))).toBe("InvalidKeyMaterial");
+      }
+    });
+
+    test("arguments of the wrong shape are InvalidParameter", () => {
+      const digest = new Uint8Array(32);
+      const hash = "SHA-256";
+      for (const wrong of notBytes() as Uint8Array[]) {
+        for (const call of [
+          () => rsa.importPrivateKey(wrong),
+          () => rsa.importPublicKey(wrong),
+          () => rsa.signPss(privateKey, wrong, { hash }),
+          () => rsa.signPkcs1(privateKey, { message: wrong, hash }, { hash }),
+          () => rsa.verifyPss(publicKey, digest, wrong, { hash }),
+          () => rsa.verifyPkcs1(publicKey, digest, wrong, { hash }),
+          () => rsa.encryptOaep(publicKey, wrong, { hash }),
+          () => rsa.decryptOaep(privateKey, wrong, { hash }),
+        ]) {
+          expect(codeOf(call)).toBe("InvalidParameter");
+        }
+      }
+      const none = undefined as unknown as { hash: HashName };
+      for (const call of [
+        () => rsa.signPss(privateKey, digest.subarray(1), { hash }),
+        () => rsa.signPkcs1(privateKey, digest, { hash: "SHA-512" }),
+        () => rsa.verifyPss(publicKey, new Uint8Array(20), digest, { hash }),
+        () => rsa.verifyPkcs1(publicKey, new Uint8Array(0), digest, { hash }),
+        () => rsa.signPss(privateKey, { message, hash: "SHA-384" }, { hash }),
+        () => rsa.signPss(privateKey, digest, none),
+        () => rsa.signPkcs1(privateKey, digest, none),
+        () => rsa.encryptOaep(publicKey, digest, none),
+        () => rsa.signPss(privateKey, digest, { hash: "sha256" as HashName }),
+        ...[-1, -2, 1.5, 223, Number.NaN, "32" as unknown as number].flatMap((saltLength) => [
+          () => rsa.signPss(privateKey, digest, { hash, saltLength }),
+          () => rsa.verifyPss(publicKey, { message, hash }, new Uint8Array(256), { hash, saltLength }),
+        ]),
+        () => rsa.encryptOaep(publicKey, digest, { hash, mgfHash: "MD5" as HashName }),
+        () => rsa.encryptOaep(publicKey, digest, { hash, label: "text" as unknown as Uint8Array }),
+        () => rsa.signPssBatch([null] as unknown as [], { hash }),
+      ]) {
+        expect(codeOf(call)).toBe("InvalidParameter");
+      }
+    });
+
+    test("handles that are destroyed, of another kind or another engine are InvalidParameter", () => {
+      const hash = "SHA-256";
+      const digest = new Uint8Array(32);
+      const destroyed = rsa.importPrivateKey(pair.pkcs8);
+      const destroyedPublic = rsa.publicKey(destroyed);
+      destroyed.destroy();
+      expect(rsa.exportSpki(destroyedPublic)).toEqual(pair.spki);
+      destroyedPublic.destroy();
+      const wrongPrivate = [foreign.importPrivateKey(pair.pkcs8), destroyed, publicKey] as RsaPrivateKey[];
+      for (const key of wrongPrivate) {
+        expect(codeOf(() => rsa.signPss(key, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.signPkcs1(key, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.decryptOaep(key, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.exportPkcs8(key))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.publicKey(key))).toBe("InvalidParameter");
+      }
+      for (const key of [foreign.importPublicKey(pair.spki), destroyedPublic, privateKey] as RsaPublicKey[]) {
+        expect(codeOf(() => rsa.verifyPss(key, digest, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.verifyPkcs1(key, digest, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.encryptOaep(key, digest, { hash }))).toBe("InvalidParameter");
+        expect(codeOf(() => rsa.exportSpki(key))).toBe("InvalidParameter");
+      }
+    });
+
+    test("batches give what single calls give, in order", () => {
+      const [signable, digest] = signables("SHA-256");
+      const options = { hash: "SHA-256" } as const;
+      const items = [signable, digest].map((one) => ({ key: privateKey, signable: one }));
+      const pkcs1 = rsa.signPkcs1Batch(items, options);
+      expect(pkcs1).toEqual(items.map((item) => rsa.signPkcs1(item.key, item.signable, options)));
+      const pss = rsa.signPssBatch(items, options);
+      const checks = (
+        signatures: Uint8Array[],
+      ): { key: RsaPublicKey; signable: Uint8Array; signature: Uint8Array }[] =>
+        [...signatures, new Uint8Array(3)].map((signature) => ({
+          key: publicKey,
+          signable: digest,
+          signature,
+        }));
+      expect(rsa.verifyPkcs1Batch(checks(pkcs1), options)).toEqual([true, true, false]);
+      expect(rsa.verifyPssBatch(checks(pss), options)).toEqual([true, true, false]);
+      expect(rsa.signPssBatch([], options)).toEqual([]);
+    });
+
+    test("generateKey makes keys of the asked size that OpenSSL takes, and reports the end", async () => {
+      const progress: number[] = [];
+      for (const bits of MODULUS_BITS.slice(0, 2)) {
+        const made = await rsa.generateKey(bits, { onProgress: (fraction) => progress.push(fraction) });
+        expect(made.privateKey.modulusBits).toBe(bits);
+        const key = createPrivateKey({
+          key: Buffer.from(rsa.exportPkcs8(made.privateKey)),
+          format: "der",
+          type: "pkcs8",
+        });
+        expect(key.asymmetricKeyDetails?.modulusLength).toBe(bits);
+        expect(key.asymmetricKeyDetails?.publicExponent).toBe(65537n);
+        const spki = rsa.exportSpki(made.publicKey);
+        expect(createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)).toBe(true);
+      }
+      expect(progress.at(-1)).toBe(1);
+      for (const bits of [1024, 2047, 8192, "2048", undefined]) {
+        expect(await codeOfAsync(() => rsa.generateKey(bits as RsaModulusBits))).toBe("InvalidParameter");
+      }
+    });
+
+    test("generateKey rejects promptly with the signal's reason", async () => {
+      const reason = new Error("enough");
+      await expect(rsa.generateKey(4096, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+      const abort = new AbortController();
+      const generation = rsa.generateKey(4096, { signal: abort.signal });
+      setTimeout(() => abort.abort(reason), 5);
+      const start = performance.now();
+      await expect(generation).rejects.toBe(reason);
+      expect(performance.now() - start).toBeLessThan(1000);
+    });
+  });
+}
