@@ -228,12 +228,15 @@ export class WasmAesGcm implements AesGcm {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(message.holder);
     const sealedLength = data.length + TAG_LENGTH;
-    kernel.iv.set(iv);
-    kernel.aad.set(aad);
-    kernel.data.set(data);
-    expectDone(kernel.aesGcmSeal(slot, message.holder.bytes.length, aad.length, data.length));
-    out.set(kernel.data.subarray(0, sealedLength), offset);
-    kernel.data.fill(0, 0, sealedLength);
+    try {
+      kernel.iv.set(iv);
+      kernel.aad.set(aad);
+      kernel.data.set(data);
+      expectDone(kernel.aesGcmSeal(slot, message.holder.bytes.length, aad.length, data.length));
+      out.set(kernel.data.subarray(0, sealedLength), offset);
+    } finally {
+      kernel.data.fill(0, 0, sealedLength);
+    }
   }
 
   #open(message: Message): Uint8Array | undefined {
@@ -257,15 +260,16 @@ export class WasmAesGcm implements AesGcm {
     const { iv, aad, data } = message;
     const kernel = this.#kernel;
     const slot = this.#contexts.use(message.holder);
-    kernel.iv.set(iv);
-    kernel.aad.set(aad);
-    kernel.data.set(data);
-    // On failure the kernel has zeroed the region itself.
-    if (kernel.aesGcmOpen(slot, message.holder.bytes.length, aad.length, data.length) !== 1) return false;
-    const plaintext = kernel.data.subarray(0, data.length - TAG_LENGTH);
-    out.set(plaintext, offset);
-    plaintext.fill(0);
-    return true;
+    try {
+      kernel.iv.set(iv);
+      kernel.aad.set(aad);
+      kernel.data.set(data);
+      if (kernel.aesGcmOpen(slot, message.holder.bytes.length, aad.length, data.length) !== 1) return false;
+      out.set(kernel.data.subarray(0, data.length - TAG_LENGTH), offset);
+      return true;
+    } finally {
+      kernel.data.fill(0, 0, data.length);
+    }
   }
 
   #sealChunks(message: Message, out: Uint8Array, offset: number): void {
