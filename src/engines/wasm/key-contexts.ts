@@ -36,13 +36,17 @@ export class KeyContexts {
   /** Tick of the last use of each slot; 0 where it is free. */
   readonly #lastUse: Float64Array;
   #tick = 0;
-  readonly #dropped: FinalizationRegistry<KeyHolder>;
+  /** Wipes dropped keys; absent on edge runtimes whose settings switch finalizers off. */
+  readonly #dropped: FinalizationRegistry<KeyHolder> | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#occupants = new Array<KeyHolder | undefined>(kernel.contextCount).fill(undefined);
     this.#lastUse = new Float64Array(kernel.contextCount);
-    this.#dropped = new FinalizationRegistry((holder) => this.destroy(holder));
+    this.#dropped =
+      typeof FinalizationRegistry === "function"
+        ? new FinalizationRegistry((holder) => this.destroy(holder))
+        : undefined;
   }
 
   /**
@@ -61,7 +65,7 @@ export class KeyContexts {
 
   /** Wipes the key once its handle was collected. */
   wipeWithHandle(handle: object, holder: KeyHolder): void {
-    this.#dropped.register(handle, holder, holder);
+    this.#dropped?.register(handle, holder, holder);
   }
 
   /** Returns the slot that holds the key's context, built now if it was not there. */
@@ -79,7 +83,7 @@ export class KeyContexts {
     holder.bytes.fill(0);
     this.#evict(holder);
     this.#live.delete(holder);
-    this.#dropped.unregister(holder);
+    this.#dropped?.unregister(holder);
   }
 
   /** Wipes every key of an engine. */

@@ -87,6 +87,14 @@ describe("a wasm engine", () => {
     }
   });
 
+  test("serves where the runtime has no finalizers", () => {
+    vi.stubGlobal("FinalizationRegistry", undefined);
+    const aesGcm = served(createWasmEngine({ wasm: new WebAssembly.Module(wasm) }), "aesGcm");
+    const key = aesGcm.importKey(new Uint8Array(16));
+    expect(aesGcm.seal(key, new Uint8Array(12), new Uint8Array(0))).toHaveLength(16);
+    key.destroy();
+  });
+
   test("packed records may lie in the memory the result is written to", () => {
     const aesGcm = served(createWasmEngine(), "aesGcm");
     const key = aesGcm.importKey(Uint8Array.from({ length: 32 }, (_, i) => i));
