@@ -39,7 +39,8 @@ export function checkRsaPublicKey({ n, e }: RsaPublicFields): number {
 }
 
 /**
- * Checks a private key: the public limits, primes of half the modulus' bits each, n = p q, e dP = 1 mod p - 1,
+ * Checks a private key: the public limits, two odd primes of at least a quarter of the modulus' bytes each (equal
+ * lengths are usual, but other libraries make and take others), d of more than half of them, n = p q, e dP = 1 and
  * dP = d mod p - 1, the same for q, and q qInv = 1 mod p. That p and q are prime is not tested.
  *
  * @returns the bits of the modulus
@@ -47,13 +48,17 @@ export function checkRsaPublicKey({ n, e }: RsaPublicFields): number {
  */
 export function checkRsaPrivateKey(key: RsaPrivateFields): number {
   const modulusBits = checkRsaPublicKey(key);
-  const { n, e, d, p, q, dP, dQ, qInv } = key;
-  const half = n.length / 2;
-  const shaped = [p, q].every((prime) => prime.length === half && hasTopBit(prime) && isOdd(prime));
+  const { n, d, p, q, dP, dQ, qInv } = key;
+  const shaped = [p, q].every((prime) => 4 * prime.length >= n.length && isOdd(prime));
   const bounded =
-    d.length <= n.length && dP.length <= half && dQ.length <= half && qInv.length <= half && d.length > half;
+    p.length + q.length <= n.length + 1 &&
+    d.length <= n.length &&
+    2 * d.length > n.length &&
+    dP.length <= p.length &&
+    dQ.length <= q.length &&
+    qInv.length <= p.length;
   ensure(
-    shaped && bounded && crtRelationsHold({ n, e, d, p, q, dP, dQ, qInv }),
+    shaped && bounded && crtRelationsHold(key),
     "InvalidKeyMaterial",
     "The numbers of the RSA key do not fit together.",
   );
