@@ -1,0 +1,83 @@
+/** Builds what changed: wasm and its text form, the addon, dist/. `npm run build` runs it by itself. */
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { digestOf, filesBelow, ROOT, whenChanged } from "./files.mjs";
+
+const KERNEL_BYTES = "src/engines/wasm/kernel-bytes.ts";
+const LOCK = "package-lock.json";
+
+function tsc(...args) {
+  const result = spawnSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), ...args], {
+    cwd: ROOT,
+    stdio: "inherit",
+  });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+/** Removes what an earlier build left in dist/ and no source stands for any more. */
+function removeStale() {
+  const sources = new Set(filesBelow(["src"]).map((file) => file.slice("src/".length, -".ts".length)));
+  sources.add(KERNEL_BYTES.slice("src/".length, -".ts".length));
+  const visit = (folder) => {
+    for (const entry of readdirSync(join(ROOT, "dist", folder), { withFileTypes: true })) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory()) visit(path);
+      else if (
+        /\.(js|js\.map|d\.ts)$/.test(path) &&
+        !sources.has(path.replace(/\.(js\.map|d\.ts|js)$/, ""))
+      ) {
+        rmSync(join(ROOT, "dist", path));
+      }
+    }
+  };
+  if (existsSync(join(ROOT, "dist"))) visit("");
+}
+
+/** @param {{ compiler?: string }} [options] */
+export async function build({ compiler = "" } = {}) {
+  await whenChanged({
+    name: "wasm",
+    stamp: "build/wasm.stamp",
+    digest: digestOf(["assembly", ".config/build-wasm.mjs", LOCK]),
+    outputs: [KERNEL_BYTES, "dist/base.wasm", "dist/wasm.json"],
+    run: async () => {
+      const { buildWasm } = await import("./build-wasm.mjs");
+      const { byteLength, sha256 } = await buildWasm({ outDir: join(ROOT, "dist") });
+      writeFileSync(
+        join(ROOT, "dist/wasm.json"),
+        `${JSON.stringify({ base: { bytes: byteLength, sha256 } })}\n`,
+      );
+    },
+  });
+  await whenChanged({
+    name: "dist",
+    stamp: "build/dist.stamp",
+    digest: digestOf(["src", "tsconfig.json", "assembly", LOCK]),
+    outputs: ["dist/index.js", "dist/cli/main.js"],
+    run: () => {
+      removeStale();
+      tsc("--project", "tsconfig.json");
+      chmodSync(join(ROOT, "dist/cli/main.js"), 0o755);
+    },
+  });
+  await whenChanged({
+    name: "addon",
+    stamp: "build/addon.stamp",
+    digest: digestOf(
+      ["native", "binding.gyp", "test/native/fake_pkcs11.cc", LOCK],
+      process.versions.modules,
+      compiler,
+    ),
+    outputs: [],
+    run: async () => {
+      const { buildAddon } = await import("./build-addon.mjs");
+      const { built, reason } = await buildAddon();
+      if (!built) console.log(`addon: skipped, ${reason}; everything but the HSM works.`);
+    },
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
