@@ -1,0 +1,28 @@
+/** Runs the benches named on the command line, or all of them; exits with 1 when one misses what it demands. */
+
+import { cpus } from "node:os";
+
+/** A bench prints its table and answers whether its demands were met. */
+type Bench = () => Promise<boolean>;
+
+const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
+  routes: () => import("./routes.bench.ts"),
+  facade: () => import("./facade.bench.ts"),
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !Object.hasOwn(BENCHES, name));
+if (unknown.length > 0) {
+  console.error(`There is no bench ${unknown.join(", ")}; there are ${Object.keys(BENCHES).join(", ")}.`);
+  process.exit(2);
+}
+
+console.log(`Node ${process.versions.node}, V8 ${process.versions.v8}, OpenSSL ${process.versions.openssl}`);
+console.log(`${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores`);
+let met = true;
+for (const name of asked.length > 0 ? asked : Object.keys(BENCHES)) {
+  const bench = await BENCHES[name]?.();
+  console.log(`\n# ${name}`);
+  met = (await bench?.run()) === true && met;
+}
+process.exitCode = met ? 0 : 1;
