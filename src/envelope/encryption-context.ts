@@ -9,6 +9,8 @@ import { ensure } from "../errors.ts";
 /** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
 export type EncryptionContext = Readonly<Record<string, string>>;
 
+type Pair = readonly [key: string, value: string];
+
 /** First byte of an encoded context. */
 const ENCODING_VERSION = 1;
 const MAX_JSON_LENGTH = 8192;
@@ -20,20 +22,15 @@ const encoder = new TextEncoder();
 /**
  * Checks a context and lists its pairs.
  *
- * @throws KmsError `InvalidParameter` unless it is a plain object of well-formed strings whose JSON has at most 8192 characters
+ * @throws KmsError `InvalidParameter` unless it is a plain object of strings whose JSON has at most 8192 characters
  */
-function readPairs(context: unknown, name: string): (readonly [string, string])[] {
+function readPairs(context: unknown, name: string): Pair[] {
   ensure(isPlainObject(context), "InvalidParameter", `${name} must be a plain object of strings.`);
-  const pairs: (readonly [string, string])[] = [];
+  const pairs: Pair[] = [];
   let units = 0;
   for (const key of Object.keys(context)) {
     const value = context[key];
     ensure(typeof value === "string", "InvalidParameter", `${name} must have string values only.`);
-    ensure(
-      !LONE_SURROGATE.test(key) && !LONE_SURROGATE.test(value),
-      "InvalidParameter",
-      `${name} must not hold lone surrogates.`,
-    );
     units += key.length + value.length;
     ensure(
       units <= MAX_JSON_LENGTH,
@@ -72,6 +69,18 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
+/** Encodes the keys for sorting. @throws KmsError `InvalidParameter`: a lone surrogate has no UTF-8 form of its own */
+function sortedByKeyBytes(pairs: readonly Pair[], name: string): (readonly [Uint8Array, Pair])[] {
+  for (const pair of pairs) {
+    ensure(
+      !LONE_SURROGATE.test(pair[0]) && !LONE_SURROGATE.test(pair[1]),
+      "InvalidParameter",
+      `${name} must not hold lone surrogates.`,
+    );
+  }
+  return pairs.map((pair) => [encoder.encode(pair[0]), pair] as const).sort(([a], [b]) => compareBytes(a, b));
+}
+
 /**
  * Encodes a context: version (1) ‖ number of pairs (2) ‖ for each pair, sorted by the UTF-8 bytes of its key,
  * key length (2) ‖ key ‖ value length (2) ‖ value; big-endian.
@@ -79,12 +88,44 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
  * @throws KmsError `InvalidParameter` naming `name`
  */
 export function encodeContext(context: unknown, name: string): Uint8Array {
-  const pairs = readPairs(context, name)
-    .map(([key, value]) => [encoder.encode(key), encoder.encode(value)] as const)
-    .sort(([a], [b]) => compareBytes(a, b));
+  const pairs = readPairs(context, name);
+  return encodeAscii(pairs) ?? encodeUtf8(pairs, name);
+}
 
+/** Encodes pairs of ASCII strings, whose code units are their bytes; undefined when there are others. */
+function encodeAscii(pairs: readonly Pair[]): Uint8Array | undefined {
+  const sorted = pairs.length > 1 ? [...pairs].sort(([a], [b]) => (a < b ? -1 : 1)) : pairs;
+  let length = 3;
+  for (const [key, value] of sorted) length += 4 + key.length + value.length;
+  const bytes = new Uint8Array(length);
+  bytes[0] = ENCODING_VERSION;
+  bytes[1] = sorted.length >>> 8;
+  bytes[2] = sorted.length & 0xff;
+  let offset = 3;
+  let units = 0;
+  const put = (text: string): void => {
+    bytes[offset] = text.length >>> 8;
+    bytes[offset + 1] = text.length & 0xff;
+    offset += 2;
+    for (let i = 0; i < text.length; i++) {
+      const unit = text.charCodeAt(i);
+      units |= unit;
+      bytes[offset++] = unit;
+    }
+  };
+  for (const [key, value] of sorted) {
+    put(key);
+    put(value);
+  }
+  return units < 0x80 ? bytes : undefined;
+}
+
+function encodeUtf8(pairs: readonly Pair[], name: string): Uint8Array {
   const parts: Uint8Array[] = [Uint8Array.of(ENCODING_VERSION), uint16(pairs.length)];
-  for (const [key, value] of pairs) parts.push(uint16(key.length), key, uint16(value.length), value);
+  for (const [key, [, text]] of sortedByKeyBytes(pairs, name)) {
+    const value = encoder.encode(text);
+    parts.push(uint16(key.length), key, uint16(value.length), value);
+  }
   return concatBytes(...parts);
 }
 
@@ -99,10 +140,8 @@ function uint16(value: number): Uint8Array {
  * @throws KmsError `InvalidParameter` naming `name`
  */
 export function transferContextText(context: unknown, name: string): Uint8Array {
-  const text = readPairs(context, name)
-    .map(([key, value]) => [encoder.encode(key), `${key}=${value}`] as const)
-    .sort(([a], [b]) => compareBytes(a, b))
-    .map(([, pair]) => pair)
+  const text = sortedByKeyBytes(readPairs(context, name), name)
+    .map(([, [key, value]]) => `${key}=${value}`)
     .join("&");
   return encoder.encode(text);
 }
