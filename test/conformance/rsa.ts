@@ -67,6 +67,9 @@ function opensslPair(modulusLength: number, publicExponent = 0x10001): OpensslPa
   };
 }
 
+/** Generation takes as long as luck will have it. */
+const SLOW = { timeout: 60_000 };
+
 const message = utf8("a message of no importance");
 
 /** Gives the message and its digest, the two things that can be signed. */
@@ -254,7 +257,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       expect([privateKey.modulusBits, publicKey.modulusBits]).toEqual([2048, 2048]);
     });
 
-    test("keys of 3072 and 4096 bits, and with exponent 3, are served", () => {
+    test("keys of 3072 and 4096 bits, and with exponent 3, are served", SLOW, () => {
       for (const other of [opensslPair(3072), opensslPair(4096), opensslPair(2048, 3)]) {
         const key = rsa.importPrivateKey(other.pkcs8);
         const signature = rsa.signPss(key, signables("SHA-512")[1], { hash: "SHA-512" });
@@ -297,7 +300,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       for (const spki of wrong) expect(codeOf(() => rsa.importPublicKey(spki))).toBe("InvalidKeyMaterial");
     });
 
-    test("a private key with any number changed, swapped or left out is InvalidKeyMaterial", () => {
+    test("a private key with any number changed, swapped or left out is InvalidKeyMaterial", SLOW, () => {
       const fields = readRsaPkcs8(pair.pkcs8);
       const names: readonly (keyof RsaPrivateFields)[] = ["n", "e", "d", "p", "q", "dP", "dQ", "qInv"];
       const other = readRsaPkcs8(opensslPair(2048).pkcs8);
@@ -412,26 +415,30 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       expect(rsa.signPssBatch([], options)).toEqual([]);
     });
 
-    test("generateKey makes keys of the asked size that OpenSSL takes, and reports the end", async () => {
-      const progress: number[] = [];
-      for (const bits of MODULUS_BITS.slice(0, 2)) {
-        const made = await rsa.generateKey(bits, { onProgress: (fraction) => progress.push(fraction) });
-        expect(made.privateKey.modulusBits).toBe(bits);
-        const key = createPrivateKey({
-          key: Buffer.from(rsa.exportPkcs8(made.privateKey)),
-          format: "der",
-          type: "pkcs8",
-        });
-        expect(key.asymmetricKeyDetails?.modulusLength).toBe(bits);
-        expect(key.asymmetricKeyDetails?.publicExponent).toBe(65537n);
-        const spki = rsa.exportSpki(made.publicKey);
-        expect(createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)).toBe(true);
-      }
-      expect(progress.at(-1)).toBe(1);
-      for (const bits of [1024, 2047, 8192, "2048", undefined]) {
-        expect(await codeOfAsync(() => rsa.generateKey(bits as RsaModulusBits))).toBe("InvalidParameter");
-      }
-    });
+    test(
+      "generateKey makes keys of the asked size that OpenSSL takes, and reports the end",
+      SLOW,
+      async () => {
+        const progress: number[] = [];
+        for (const bits of MODULUS_BITS.slice(0, 2)) {
+          const made = await rsa.generateKey(bits, { onProgress: (fraction) => progress.push(fraction) });
+          expect(made.privateKey.modulusBits).toBe(bits);
+          const key = createPrivateKey({
+            key: Buffer.from(rsa.exportPkcs8(made.privateKey)),
+            format: "der",
+            type: "pkcs8",
+          });
+          expect(key.asymmetricKeyDetails?.modulusLength).toBe(bits);
+          expect(key.asymmetricKeyDetails?.publicExponent).toBe(65537n);
+          const spki = rsa.exportSpki(made.publicKey);
+          expect(createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)).toBe(true);
+        }
+        expect(progress.at(-1)).toBe(1);
+        for (const bits of [1024, 2047, 8192, "2048", undefined]) {
+          expect(await codeOfAsync(() => rsa.generateKey(bits as RsaModulusBits))).toBe("InvalidParameter");
+        }
+      },
+    );
 
     test("generateKey rejects promptly with the signal's reason", async () => {
       const reason = new Error("enough");
