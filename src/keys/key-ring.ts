@@ -26,9 +26,9 @@ export class KeyRing {
     this.#scope = scope;
   }
 
-  /** Keys in the order they were added. */
+  /** Keys, oldest first; those of the same millisecond by id, so that the order outlives a restart. */
   keys(): readonly Key[] {
-    return [...this.#keys.values()];
+    return [...this.#keys.values()].sort(byAge);
   }
 
   /** Ids of keys whose records were refused. */
@@ -59,6 +59,11 @@ export class KeyRing {
     this.#refuseCorrupt(name);
     const keyId = this.#aliases.get(name)?.keyId ?? name;
     this.#refuseCorrupt(keyId);
+    return this.#keys.get(keyId);
+  }
+
+  /** Finds a sound key by its id alone. */
+  findById(keyId: string): Key | undefined {
     return this.#keys.get(keyId);
   }
 
@@ -136,6 +141,10 @@ export class KeyRing {
   markAliasCorrupt(aliasName: string): void {
     this.#corruptAliases.add(aliasName);
   }
+}
+
+function byAge(a: Key, b: Key): number {
+  return a.identity.createdAt - b.identity.createdAt || (a.keyId < b.keyId ? -1 : 1);
 }
 
 function prefixOf(idBytes: Uint8Array): number {

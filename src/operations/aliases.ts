@@ -2,6 +2,7 @@
 
 import { KmsError } from "../errors.ts";
 import { aliasArn, ensureAliasName } from "../keys/key-id.ts";
+import type { Alias } from "../keys/key-ring.ts";
 import { stateAfter } from "../keys/key-state.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import type { KeyIdRequest } from "./describe-key.ts";
@@ -31,7 +32,7 @@ export async function createAlias(
   const keyId = readString(request.keyId, "keyId");
   await context.records.inTurn(async () => {
     const key = resolveKey(context, keyId);
-    if (context.ring.findAlias(aliasName) !== undefined) {
+    if (findAlias(context, aliasName) !== undefined) {
       throw new KmsError("AliasAlreadyExists", "aliasName is taken.");
     }
     stateAfter("CreateAlias", key.status.state);
@@ -77,11 +78,19 @@ export async function deleteAlias(
   return { requestId: context.nextRequestId() };
 }
 
-function existingAlias(
-  context: OperationContext,
-  aliasName: string,
-): NonNullable<ReturnType<typeof context.ring.findAlias>> {
+/** Finds an alias; one of a key whose deletion is due is gone with it. */
+function findAlias(context: OperationContext, aliasName: string): Alias | undefined {
   const alias = context.ring.findAlias(aliasName);
+  return alias === undefined || isGone(context, alias) ? undefined : alias;
+}
+
+function isGone(context: OperationContext, { keyId }: Alias): boolean {
+  const key = context.ring.findById(keyId);
+  return key !== undefined && context.records.isGone(key);
+}
+
+function existingAlias(context: OperationContext, aliasName: string): Alias {
+  const alias = findAlias(context, aliasName);
   if (alias === undefined) throw new KmsError("Forbidden.AliasNotFound", "aliasName names no alias here.");
   return alias;
 }
@@ -113,7 +122,9 @@ export function listAliases(
   const keyId = readOptionalString(request.keyId, "keyId");
   const all =
     keyId === undefined ? context.ring.aliases() : context.ring.aliasesOf(resolveKey(context, keyId).keyId);
-  const sorted = [...all].sort((a, b) => (a.aliasName < b.aliasName ? -1 : 1));
+  const sorted = all
+    .filter((alias) => !isGone(context, alias))
+    .sort((a, b) => (a.aliasName < b.aliasName ? -1 : 1));
   const { page, paging } = pageOf(sorted, request);
   const aliases = page.map(({ aliasName, keyId: target }) => ({
     aliasName,

@@ -62,14 +62,11 @@ export class KeyRecords {
       new Map(rows.filter((row) => row.kind === kind).map((row) => [row.id, row.bytes]));
     const materials = byKind("version");
     const usages = byKind("usage");
-    const keys: Key[] = [];
     for (const [keyId, row] of byKind("key")) {
       const key = this.#openKey(keyId, row, materials, usages);
       if (key === undefined) this.#ring.markKeyCorrupt(keyId);
-      else keys.push(key);
+      else this.#ring.addKey(key);
     }
-    keys.sort((a, b) => a.identity.createdAt - b.identity.createdAt || (a.keyId < b.keyId ? -1 : 1));
-    for (const key of keys) this.#ring.addKey(key);
     for (const [aliasName, row] of byKind("alias")) this.#openAlias(aliasName, row);
   }
 
