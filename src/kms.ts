@@ -14,6 +14,7 @@ import {
 } from "./operations/advance-encrypt.ts";
 import * as aliases from "./operations/aliases.ts";
 import { type BatchItem, runBatch } from "./operations/batch.ts";
+import { type BulkKey, importBulkKey } from "./operations/bulk-key.ts";
 import * as states from "./operations/change-key-state.ts";
 import type { OperationContext, ResponseMetadata } from "./operations/context.ts";
 import { type CreateKeyRequest, type CreateKeyResponse, createKey } from "./operations/create-key.ts";
@@ -69,7 +70,13 @@ type Generation<Request, Response> = (
   options: { signal?: AbortSignal; onProgress?: (fraction: number) => void },
 ) => Promise<Response>;
 
+let importKeyFor: (kms: Kms, dataKey: Uint8Array) => BulkKey;
+
 export class Kms {
+  static {
+    importKeyFor = (kms, dataKey) => importBulkKey(kms.#open(), dataKey);
+  }
+
   readonly #kms: OpenKms;
   #closing: Promise<void> | undefined;
 
@@ -530,4 +537,13 @@ export class Kms {
       throw this.#identify(error);
     }
   }
+}
+
+/**
+ * Gives a data key to the engines of a Kms, for the streaming format. No entry exports it.
+ *
+ * @throws KmsError `Rejected.Closed`
+ */
+export function bulkKeyOf(kms: Kms, dataKey: Uint8Array): BulkKey {
+  return importKeyFor(kms, dataKey);
 }

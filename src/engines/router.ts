@@ -8,6 +8,7 @@ import type { KeyVersion } from "../keys/key.ts";
 import { materialIdentity } from "../keys/key-record.ts";
 import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
+import { type BulkKey, BulkKeys } from "./bulk-keys.ts";
 import type {
   AesGcm,
   AesKey,
@@ -59,10 +60,14 @@ interface Slot {
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
 }
 
+/** Payload length, in bytes, that stands for "large" in the routes. */
+const BULK_LENGTH = 65_536;
+
 export class Router {
   readonly #engine: EngineSource;
   readonly #choice: EngineChoice;
   readonly #vault: KeyVault;
+  readonly #bulkKeys: BulkKeys = new BulkKeys();
 
   constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault) {
     this.#engine = engine;
@@ -107,6 +112,16 @@ export class Router {
     const binding = { aesGcm, key: this.#withMaterial(version, (material) => aesGcm.importKey(material)) };
     slot.aes[engine.name] = binding;
     return binding;
+  }
+
+  /** Gives a key that is no record of the store to the engine for large payloads. The caller wipes the bytes. */
+  importBulkKey(key: Uint8Array): BulkKey {
+    return this.#bulkKeys.import(served(this.#choose("aesGcm", BULK_LENGTH).aesGcm), key);
+  }
+
+  /** Wipes the keys of `importBulkKey`; their users are refused from now on. */
+  closeBulkKeys(): void {
+    this.#bulkKeys.close();
   }
 
   rsa(version: KeyVersion): RsaBinding {

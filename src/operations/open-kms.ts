@@ -146,6 +146,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       close: async () => {
         stopTimer();
         ivs.wipe();
+        router.closeBulkKeys();
         await records.deleteDue().finally(() => records.close());
       },
     };
