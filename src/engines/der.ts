@@ -138,10 +138,14 @@ export function encodeDer(element: DerElement): Uint8Array {
   return out;
 }
 
+/** Tells elements from bytes, which may be of another realm. */
+function isElement(part: DerElement | Uint8Array): part is DerElement {
+  return "content" in part;
+}
+
 function contentLength(element: DerElement): number {
   let length = 0;
-  for (const part of element.content)
-    length += part instanceof Uint8Array ? part.length : encodedLength(part);
+  for (const part of element.content) length += isElement(part) ? encodedLength(part) : part.length;
   return length;
 }
 
@@ -164,11 +168,11 @@ function write(element: DerElement, out: Uint8Array, start: number): number {
   out[offset++] = count === 0 ? length : 0x80 | count;
   for (let i = count - 1; i >= 0; i--) out[offset++] = (length >>> (8 * i)) & 0xff;
   for (const part of element.content) {
-    if (part instanceof Uint8Array) {
+    if (isElement(part)) {
+      offset = write(part, out, offset);
+    } else {
       out.set(part, offset);
       offset += part.length;
-    } else {
-      offset = write(part, out, offset);
     }
   }
   return offset;

@@ -1,12 +1,7 @@
-/** What every engine's RSA must do, keys and their encodings included. Called once per engine. */
+/** What every engine's RSA signatures and encryption must do. Called once per engine. */
 
 import {
   constants,
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
   sign as opensslSign,
   verify as opensslVerify,
   privateDecrypt,
@@ -16,17 +11,10 @@ import {
 } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { HashName, Rsa, RsaModulusBits, RsaPrivateKey, RsaPublicKey } from "../../src/engines/engine.ts";
-import {
-  encodeRsaPkcs8,
-  encodeRsaSpki,
-  type RsaPrivateFields,
-  readRsaPkcs8,
-} from "../../src/engines/key-encoding.ts";
+import type { HashName, Rsa, RsaPrivateKey, RsaPublicKey } from "../../src/engines/engine.ts";
 import {
   bytes,
   codeOf,
-  codeOfAsync,
   expectOwned,
   flipBit,
   HASHES,
@@ -36,13 +24,13 @@ import {
   served,
   utf8,
 } from "./engine-support.ts";
+import { message, opensslPair, signables } from "./rsa-support.ts";
 
 /** What an engine may leave out; it must then be `Rejected.UnsupportedOperation`. */
 export interface RsaServed {
   readonly otherMgfHash: boolean;
 }
 
-const MODULUS_BITS: readonly RsaModulusBits[] = [2048, 3072, 4096];
 const HASH_LENGTH: Readonly<Record<HashName, number>> = {
   "SHA-1": 20,
   "SHA-256": 32,
@@ -50,43 +38,14 @@ const HASH_LENGTH: Readonly<Record<HashName, number>> = {
   "SHA-512": 64,
 };
 
-interface OpensslPair {
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-  readonly pkcs8: Uint8Array;
-  readonly spki: Uint8Array;
-}
-
-function opensslPair(modulusLength: number, publicExponent = 0x10001): OpensslPair {
-  const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength, publicExponent });
-  return {
-    privateKey,
-    publicKey,
-    pkcs8: new Uint8Array(privateKey.export({ format: "der", type: "pkcs8" })),
-    spki: new Uint8Array(publicKey.export({ format: "der", type: "spki" })),
-  };
-}
-
-/** Generation takes as long as luck will have it. */
-const SLOW = { timeout: 60_000 };
-
-const message = utf8("a message of no importance");
-
-/** Gives the message and its digest, the two things that can be signed. */
-function signables(hash: HashName, text = message): [{ message: Uint8Array; hash: HashName }, Uint8Array] {
-  return [{ message: text, hash }, new Uint8Array(createHash(OPENSSL_HASH[hash]).update(text).digest())];
-}
-
 export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): void {
   describe(`${name} as RSA`, () => {
     const pair = opensslPair(2048);
     let rsa: Rsa;
-    let foreign: Rsa;
     let privateKey: RsaPrivateKey;
     let publicKey: RsaPublicKey;
     beforeAll(async () => {
       rsa = served(await make(), "rsa");
-      foreign = served(await make(), "rsa");
       privateKey = rsa.importPrivateKey(pair.pkcs8);
       publicKey = rsa.importPublicKey(pair.spki);
     });
@@ -248,89 +207,6 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       );
     });
 
-    test("keys come back byte for byte, and the public key is the private one's", () => {
-      expect(rsa.exportPkcs8(privateKey)).toEqual(pair.pkcs8);
-      expect(rsa.exportSpki(publicKey)).toEqual(pair.spki);
-      expect(rsa.exportSpki(rsa.publicKey(privateKey))).toEqual(pair.spki);
-      expectOwned(rsa.exportPkcs8(privateKey));
-      expectOwned(rsa.exportSpki(publicKey));
-      expect([privateKey.modulusBits, publicKey.modulusBits]).toEqual([2048, 2048]);
-    });
-
-    test("keys of 3072 and 4096 bits, and with exponent 3, are served", SLOW, () => {
-      for (const other of [opensslPair(3072), opensslPair(4096), opensslPair(2048, 3)]) {
-        const key = rsa.importPrivateKey(other.pkcs8);
-        const signature = rsa.signPss(key, signables("SHA-512")[1], { hash: "SHA-512" });
-        const pub = rsa.importPublicKey(other.spki);
-        expect(pub.modulusBits).toBe(8 * signature.length);
-        expect(rsa.verifyPss(pub, signables("SHA-512")[0], signature, { hash: "SHA-512" })).toBe(true);
-      }
-    });
-
-    test("public keys outside the limits are InvalidKeyMaterial", () => {
-      const { n, e } = readRsaPkcs8(pair.pkcs8);
-      const even = Uint8Array.from(n);
-      even[255] = (even[255] ?? 0) & 0xfe;
-      const wrong = [
-        encodeRsaSpki({ n: n.subarray(0, 128), e }),
-        encodeRsaSpki({ n: n.subarray(1), e }),
-        encodeRsaSpki({ n: Uint8Array.from([...n, 1]), e }),
-        encodeRsaSpki({ n: Uint8Array.from([0x7f, ...n.subarray(1)]), e }),
-        encodeRsaSpki({ n: even, e }),
-        ...[[0], [1], [2], [0x10], [1, 0, 0], [1, 0, 0, 0, 1]].map((small) =>
-          encodeRsaSpki({ n, e: Uint8Array.from(small) }),
-        ),
-        pair.spki.subarray(0, -1),
-        Uint8Array.from([...pair.spki, 0]),
-        new Uint8Array(0),
-        new Uint8Array(
-          generateKeyPairSync("ec", { namedCurve: "prime256v1" }).publicKey.export({
-            format: "der",
-            type: "spki",
-          }),
-        ),
-        new Uint8Array(
-          generateKeyPairSync("rsa-pss", { modulusLength: 2048 }).publicKey.export({
-            format: "der",
-            type: "spki",
-          }),
-        ),
-        new Uint8Array(pair.publicKey.export({ format: "der", type: "pkcs1" })),
-      ];
-      for (const spki of wrong) expect(codeOf(() => rsa.importPublicKey(spki))).toBe("InvalidKeyMaterial");
-    });
-
-    test("a private key with any number changed, swapped or left out is InvalidKeyMaterial", SLOW, () => {
-      const fields = readRsaPkcs8(pair.pkcs8);
-      const names: readonly (keyof RsaPrivateFields)[] = ["n", "e", "d", "p", "q", "dP", "dQ", "qInv"];
-      const other = readRsaPkcs8(opensslPair(2048).pkcs8);
-      const wrong = [
-        ...names.map((field) => ({ ...fields, [field]: flipBit(fields[field], 9) })),
-        ...names.map((field) => ({
-          ...fields,
-          [field]: flipBit(fields[field], 8 * fields[field].length - 7),
-        })),
-        ...names.filter((field) => field !== "e").map((field) => ({ ...fields, [field]: other[field] })),
-        ...names.map((field) => ({ ...fields, [field]: Uint8Array.of(0) })),
-        { ...fields, p: fields.q, q: fields.p },
-        { ...fields, p: fields.q, q: fields.p, dP: fields.dQ, dQ: fields.dP },
-        { ...fields, p: Uint8Array.of(1), q: fields.n },
-      ];
-      for (const key of wrong) {
-        expect(codeOf(() => rsa.importPrivateKey(encodeRsaPkcs8(key)))).toBe("InvalidKeyMaterial");
-      }
-      for (const der of [
-        pair.pkcs8.subarray(0, -1),
-        Uint8Array.from([...pair.pkcs8, 0]),
-        new Uint8Array(0),
-        pair.spki,
-        opensslPair(1024).pkcs8,
-        new Uint8Array(pair.privateKey.export({ format: "der", type: "pkcs1" })),
-      ]) {
-        expect(codeOf(() => rsa.importPrivateKey(der))).toBe("InvalidKeyMaterial");
-      }
-    });
-
     test("arguments of the wrong shape are InvalidParameter", () => {
       const digest = new Uint8Array(32);
       const hash = "SHA-256";
@@ -371,30 +247,6 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       }
     });
 
-    test("handles that are destroyed, of another kind or another engine are InvalidParameter", () => {
-      const hash = "SHA-256";
-      const digest = new Uint8Array(32);
-      const destroyed = rsa.importPrivateKey(pair.pkcs8);
-      const destroyedPublic = rsa.publicKey(destroyed);
-      destroyed.destroy();
-      expect(rsa.exportSpki(destroyedPublic)).toEqual(pair.spki);
-      destroyedPublic.destroy();
-      const wrongPrivate = [foreign.importPrivateKey(pair.pkcs8), destroyed, publicKey] as RsaPrivateKey[];
-      for (const key of wrongPrivate) {
-        expect(codeOf(() => rsa.signPss(key, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.signPkcs1(key, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.decryptOaep(key, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.exportPkcs8(key))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.publicKey(key))).toBe("InvalidParameter");
-      }
-      for (const key of [foreign.importPublicKey(pair.spki), destroyedPublic, privateKey] as RsaPublicKey[]) {
-        expect(codeOf(() => rsa.verifyPss(key, digest, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.verifyPkcs1(key, digest, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.encryptOaep(key, digest, { hash }))).toBe("InvalidParameter");
-        expect(codeOf(() => rsa.exportSpki(key))).toBe("InvalidParameter");
-      }
-    });
-
     test("batches give what single calls give, in order", () => {
       const [signable, digest] = signables("SHA-256");
       const options = { hash: "SHA-256" } as const;
@@ -413,42 +265,6 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       expect(rsa.verifyPkcs1Batch(checks(pkcs1), options)).toEqual([true, true, false]);
       expect(rsa.verifyPssBatch(checks(pss), options)).toEqual([true, true, false]);
       expect(rsa.signPssBatch([], options)).toEqual([]);
-    });
-
-    test(
-      "generateKey makes keys of the asked size that OpenSSL takes, and reports the end",
-      SLOW,
-      async () => {
-        const progress: number[] = [];
-        for (const bits of MODULUS_BITS.slice(0, 2)) {
-          const made = await rsa.generateKey(bits, { onProgress: (fraction) => progress.push(fraction) });
-          expect(made.privateKey.modulusBits).toBe(bits);
-          const key = createPrivateKey({
-            key: Buffer.from(rsa.exportPkcs8(made.privateKey)),
-            format: "der",
-            type: "pkcs8",
-          });
-          expect(key.asymmetricKeyDetails?.modulusLength).toBe(bits);
-          expect(key.asymmetricKeyDetails?.publicExponent).toBe(65537n);
-          const spki = rsa.exportSpki(made.publicKey);
-          expect(createPublicKey(key).export({ format: "der", type: "spki" }).equals(spki)).toBe(true);
-        }
-        expect(progress.at(-1)).toBe(1);
-        for (const bits of [1024, 2047, 8192, "2048", undefined]) {
-          expect(await codeOfAsync(() => rsa.generateKey(bits as RsaModulusBits))).toBe("InvalidParameter");
-        }
-      },
-    );
-
-    test("generateKey rejects promptly with the signal's reason", async () => {
-      const reason = new Error("enough");
-      await expect(rsa.generateKey(4096, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-      const abort = new AbortController();
-      const generation = rsa.generateKey(4096, { signal: abort.signal });
-      setTimeout(() => abort.abort(reason), 5);
-      const start = performance.now();
-      await expect(generation).rejects.toBe(reason);
-      expect(performance.now() - start).toBeLessThan(1000);
     });
   });
 }

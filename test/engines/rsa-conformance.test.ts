@@ -1,6 +1,8 @@
-/** Runs the RSA conformance suite over every engine that serves it. */
+/** Runs the RSA conformance suites over every engine that serves RSA. */
 
 import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { describeRsa } from "../conformance/rsa.ts";
+import { describeRsaKeys } from "../conformance/rsa-keys.ts";
 
+describeRsaKeys("node", createNodeEngine);
 describeRsa("node", createNodeEngine, { otherMgfHash: false });

@@ -97,6 +97,7 @@ function opensslOaep({ hash, label }: RsaOaep): {
   return label === undefined || label.length === 0 ? options : { ...options, oaepLabel: label };
 }
 
+/** Encrypts a plaintext that is known to fit. */
 export function encryptOaepRaw(
   { publicKey: key }: RsaPublicSecret,
   plaintext: Uint8Array,

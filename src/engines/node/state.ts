@@ -27,6 +27,7 @@ export class EngineState {
     for (const test of tests) this.#selfTests.require(test);
   }
 
+  /** Refuses every later call and lets go of every key. */
   close(): void {
     this.#closed = true;
     for (const table of this.#tables) table.clear();

@@ -2,6 +2,7 @@
 
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { inspect } from "node:util";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { loadEngine } from "../../../src/engine.ts";
 import { isPrivateScalar, isSignatureScalarVartime } from "../../../src/engines/ec-scalar.ts";
@@ -66,6 +67,28 @@ describe("the node engine", () => {
     const pkcs8 = ecdsa.exportPkcs8(ecKey);
     scalar.fill(0);
     expect(ecdsa.exportPkcs8(ecKey)).toEqual(pkcs8);
+  });
+
+  test("takes bytes of another realm and Buffers as it takes its own", () => {
+    const engine = createNodeEngine();
+    const [ecdsa, aesGcm, rsa] = [served(engine, "ecdsa"), served(engine, "aesGcm"), served(engine, "rsa")];
+    const foreign = (bytes: Uint8Array): Uint8Array =>
+      runInNewContext("Uint8Array.from(bytes)", { bytes: [...bytes] }) as Uint8Array;
+    for (const other of [foreign, (bytes: Uint8Array) => Buffer.from(bytes)]) {
+      const key = ecdsa.importPrivateKey("P-256", other(new Uint8Array(32).fill(3)));
+      const again = ecdsa.importPrivateKey("P-256", other(ecdsa.exportPkcs8(key)));
+      const peer = ecdsa.importPublicKey("P-256", other(ecdsa.exportSpki(ecdsa.publicKey(again))));
+      const signable = { message: other(utf8("m")), hash: "SHA-256" } as const;
+      expect(ecdsa.verify(peer, signable, other(ecdsa.sign(again, signable)))).toBe(true);
+      const aes = aesGcm.importKey(other(new Uint8Array(16)));
+      const iv = other(new Uint8Array(12));
+      const opened = aesGcm.open(aes, iv, other(aesGcm.seal(aes, iv, signable.message, iv)), iv);
+      expect(opened).toEqual(utf8("m"));
+      const rsaKey = rsa.importPrivateKey(other(fromHex(RSA_ANSWER.pkcs8)));
+      const signature = other(rsa.signPkcs1(rsaKey, signable, { hash: "SHA-256" }));
+      const rsaPublic = rsa.importPublicKey(other(rsa.exportSpki(rsa.publicKey(rsaKey))));
+      expect(rsa.verifyPkcs1(rsaPublic, signable, signature, { hash: "SHA-256" })).toBe(true);
+    }
   });
 
   test("a generation that outlives its engine gives no handle", async () => {
