@@ -54,9 +54,10 @@ function readPairs(context: unknown, name: string): Pair[] {
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // Another realm's Object.prototype is as plain as ours: it is the one object without a prototype of its own.
-  return prototype === null || (typeof prototype === "object" && Object.getPrototypeOf(prototype) === null);
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null || prototype === Object.prototype) return true;
+  // Another realm's Object.prototype is as plain as ours: it has no prototype, but methods of its own.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
 /** Orders byte strings as memcmp does, the shorter one first among equals. */

@@ -7,7 +7,7 @@
  *     0x24      0x24 ‖ format version << 4 | padding mode ‖ algorithm ‖ OpenAPI blob
  */
 
-import { concatBytes } from "../bytes.ts";
+import { concatBytes, ensureBytes } from "../bytes.ts";
 import { ensure, invalidCiphertext } from "../errors.ts";
 import {
   ALGORITHM_AES_GCM,
@@ -30,7 +30,7 @@ const encoder = new TextEncoder();
 /**
  * Writes a Keyplane blob in a vendor layout.
  *
- * @throws KmsError `InvalidCiphertext` when `ciphertextBlob` is not a Keyplane blob
+ * @throws KmsError `InvalidParameter`; `InvalidCiphertext` when `ciphertextBlob` is not a Keyplane blob
  */
 export function toVendorBlob(ciphertextBlob: Uint8Array, layout: VendorBlobLayout): Uint8Array {
   ensure(
@@ -38,6 +38,7 @@ export function toVendorBlob(ciphertextBlob: Uint8Array, layout: VendorBlobLayou
     "InvalidParameter",
     "layout must be openapi or transfer.",
   );
+  ensureBytes(ciphertextBlob, "ciphertextBlob");
   const parts = parseBlob(ciphertextBlob);
   if (parts === undefined) throw invalidCiphertext();
   const id = encoder.encode(formatKeyVersionId(parts.keyVersionId));
@@ -48,9 +49,10 @@ export function toVendorBlob(ciphertextBlob: Uint8Array, layout: VendorBlobLayou
 /**
  * Reads either vendor layout into a Keyplane blob.
  *
- * @throws KmsError `InvalidCiphertext` when it is neither, or its key version id is not a lower-case UUID v4
+ * @throws KmsError `InvalidParameter`; `InvalidCiphertext` when it is neither layout, or its key version id is not a lower-case UUID v4
  */
 export function fromVendorBlob(vendorBlob: Uint8Array): Uint8Array {
+  ensureBytes(vendorBlob, "vendorBlob");
   const isTransfer = TRANSFER_PREFIX.every((byte, i) => vendorBlob[i] === byte);
   const body = isTransfer ? vendorBlob.subarray(TRANSFER_PREFIX.length) : vendorBlob;
   const id = parseKeyVersionId(String.fromCharCode(...body.subarray(0, ID_LENGTH)));
