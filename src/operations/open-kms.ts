@@ -21,6 +21,7 @@ import {
   STRICT_PLAINTEXT_LENGTH,
 } from "./input.ts";
 import { KeyRecords } from "./key-records.ts";
+import { storeCall } from "./store-call.ts";
 import { newStoreHeader, openStoreHeader, readStoreHeader } from "./store-header.ts";
 
 export interface KmsOptions {
@@ -60,7 +61,9 @@ const FIELDS = fields(
   "usageLimit",
   "aadFraming",
   "contextEncoding",
+  "hsm",
 );
+const ENGINES: readonly (EngineChoice | "webcrypto")[] = ["auto", "wasm", "node", "webcrypto"];
 const ROOT_KEY_KINDS = ["bytes", "passphrase", "file"] as const;
 
 /** An open store with all that operations need, and how to let it go. */
@@ -94,7 +97,14 @@ function readRootKeyOption(rootKey: unknown): RootKeyOption | undefined {
 /** @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure` */
 export async function openKms(options: KmsOptions, platform: Platform): Promise<OpenKms> {
   checkFields(options, FIELDS);
-  const choice = readChoice(options.engine, "engine", ["auto", "wasm", "node"], "auto");
+  const asked: EngineChoice | "webcrypto" = readChoice(options.engine, "engine", ENGINES, "auto");
+  ensure(asked !== "webcrypto", "Rejected.UnsupportedOperation", "There is no engine over WebCrypto yet.");
+  const choice = asked;
+  ensure(
+    (options as { hsm?: unknown }).hsm === undefined,
+    "Rejected.UnsupportedOperation",
+    "There are no hardware keys yet.",
+  );
   readChoice(options.relaxedSimd, "relaxedSimd", ["auto", "off", "force"], "auto");
   const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
   const region = readOptionalString(options.region, "region") ?? "local";
@@ -119,13 +129,15 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
   );
 
   const rows = await store.open();
+  let vault: KeyVault | undefined;
   try {
-    const vault = await openVault(store, rows, rootKey, choice, platform);
+    vault = await openVault(store, rows, rootKey, choice, platform);
     const router = new Router(platform.engine, choice, vault);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     records.load(rows);
-    await records.deleteDue();
+    // A store that takes no changes just now still serves its other keys; the timer tries again.
+    await records.deleteDue().catch(() => undefined);
     const ivs = new IvPool();
     const context: OperationContext = {
       ring,
@@ -151,6 +163,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       },
     };
   } catch (error) {
+    vault?.close();
     await store.close();
     throw error;
   }
@@ -176,7 +189,13 @@ async function openVault(
     const root =
       rootKey === undefined ? randomBytes(32) : await resolveRootKey(rootKey, header.kdf, platform.rootKey);
     const vault = new KeyVault(aesGcm, await deriveRecordKey(root, header.storeId));
-    await store.commit([{ action: "put", kind: "header", id: "store", bytes: header.seal(vault) }]);
+    try {
+      const bytes = header.seal(vault);
+      await storeCall(() => store.commit([{ action: "put", kind: "header", id: "store", bytes }]));
+    } catch (error) {
+      vault.close();
+      throw error;
+    }
     return vault;
   }
   ensure(rootKey !== undefined, "MissingParameter", "rootKey is required: the store has records.");
