@@ -79,14 +79,6 @@ export type KeyPairSpec = "RSA_2048" | "RSA_3072" | "RSA_4096" | "EC_P256" | "EC
 /** Every spec, in the order of the documentation. */
 export const KEY_SPECS: readonly KeySpec[] = Object.keys(SPECS) as KeySpec[];
 
-export function isKeySpec(value: string): value is KeySpec {
-  return Object.hasOwn(SPECS, value);
-}
-
-export function isKeyPairSpec(value: string): value is KeyPairSpec {
-  return isKeySpec(value) && isAsymmetric(value);
-}
-
 export function materialOf(spec: KeySpec): KeyMaterialType {
   return SPECS[spec].material;
 }

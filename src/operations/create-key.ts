@@ -53,7 +53,7 @@ const MAX_TAGS = 20;
 const TAG_TEXT = /^[A-Za-z0-9/\\_\-.+=:@]{1,128}$/;
 
 /** Reads a description: absent = empty. */
-export function readDescription(value: unknown): string {
+function readDescription(value: unknown): string {
   ensure(
     value === undefined || typeof value === "string",
     "InvalidParameter",
