@@ -100,14 +100,15 @@ export interface LocatedBlob {
 
 /**
  * Parses a blob, finds its version, matches the key the caller names, then asks policy and state, in this order.
+ * A blob that names a version which never sealed, such as one of an RSA key, is forged like one that names none.
  *
  * @param keyId what the caller believes the key to be; a contradiction is a ciphertext that cannot be opened
- * @throws KmsError `InvalidCiphertext`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`
+ * @throws KmsError `InvalidCiphertext`, `Rejected.Disabled`, `Rejected.PendingDeletion`
  */
 export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
   const parts = parseBlob(blob);
   const version = parts === undefined ? undefined : context.ring.findVersion(parts.keyVersionId);
-  if (parts === undefined || version === undefined || context.records.isGone(version.key))
+  if (parts === undefined || version?.usage === undefined || context.records.isGone(version.key))
     throw invalidCiphertext();
   if (keyId !== undefined && context.ring.find(keyId) !== version.key) throw invalidCiphertext();
   assertSymmetric(version.key);
