@@ -1,0 +1,37 @@
+{
+  # The PKCS#11 addon and the small fake module its tests load. node-gyp owns build/Release.
+  "target_defaults": {
+    "include_dirs": [
+      "<!(node -p \"require('node:path').resolve(require.resolve('pkcs11js/package.json'), '../includes')\")",
+    ],
+    "cflags_cc!": ["-std=gnu++17", "-fno-exceptions"],
+    "cflags_cc": ["-std=c++20", "-fexceptions", "-Wall", "-Wextra", "-Wpedantic"],
+    "xcode_settings": {
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0",
+      "WARNING_CFLAGS": ["-Wall", "-Wextra", "-Wpedantic"],
+    },
+  },
+  "targets": [
+    {
+      "target_name": "keyplane",
+      "sources": ["native/addon.cc", "native/error.cc", "native/module.cc"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": [
+        "NAPI_VERSION=8",
+        # The wrappers report by status, so an environment that is torn down meanwhile ends quietly.
+        "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
+      ],
+      "cflags": ["-fvisibility=hidden"],
+      "xcode_settings": {"GCC_SYMBOLS_PRIVATE_EXTERN": "YES"},
+      "libraries": ["-ldl"],
+    },
+    {
+      "target_name": "fake_pkcs11",
+      "type": "loadable_module",
+      "sources": ["test/native/fake_pkcs11.cc"],
+    },
+  ],
+}
