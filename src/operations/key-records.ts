@@ -25,6 +25,7 @@ import { materialOf } from "../keys/key-spec.ts";
 import type { KeyStore, StoreChange, StoredRecord } from "../keys/key-store.ts";
 import { UsageCounter } from "../keys/usage-counter.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { storeCall } from "./store-call.ts";
 
 export interface KeyRecordsOptions {
   readonly store: KeyStore;
@@ -45,6 +46,8 @@ export class KeyRecords {
   readonly #usageLimit: number;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
+  /** Rows were deleted and the store has not been purged since. */
+  #purgeDue = false;
   #reservations: Map<KeyVersion, Promise<void>> = new Map();
 
   constructor(options: KeyRecordsOptions) {
@@ -151,6 +154,11 @@ export class KeyRecords {
     if (this.#closed) throw new KmsError("Rejected.Closed", "This Kms is closed.");
   }
 
+  /** Commits; whatever the store throws arrives as a `KmsError`. */
+  #commit(changes: readonly StoreChange[]): MaybePromise<void> {
+    return storeCall(() => this.#store.commit(changes));
+  }
+
   #keyRow(identity: KeyIdentity, status: KeyStatus, versions: readonly KeyVersion[]): StoreChange {
     const record = {
       identity,
@@ -196,7 +204,7 @@ export class KeyRecords {
   ): Promise<Key> {
     const key = new Key(identity, status);
     const { version, rows } = this.#newVersion(key, material, random);
-    await this.#store.commit([this.#keyRow(identity, status, [version]), ...rows]);
+    await this.#commit([this.#keyRow(identity, status, [version]), ...rows]);
     key.versions.push(version);
     this.#ring.addKey(key);
     return key;
@@ -210,25 +218,25 @@ export class KeyRecords {
     random: Uint8Array,
   ): Promise<KeyVersion> {
     const { version, rows } = this.#newVersion(key, material, random);
-    await this.#store.commit([this.#keyRow(key.identity, status, [...key.versions, version]), ...rows]);
+    await this.#commit([this.#keyRow(key.identity, status, [...key.versions, version]), ...rows]);
     key.status = status;
     this.#ring.addVersion(version);
     return version;
   }
 
   async setStatus(key: Key, status: KeyStatus): Promise<void> {
-    await this.#store.commit([this.#keyRow(key.identity, status, key.versions)]);
+    await this.#commit([this.#keyRow(key.identity, status, key.versions)]);
     key.status = status;
   }
 
   async setAlias(alias: Alias): Promise<void> {
     const bytes = this.#vault.seal(recordIdentity("alias", alias.aliasName), encodeAliasRecord(alias));
-    await this.#store.commit([{ action: "put", kind: "alias", id: alias.aliasName, bytes }]);
+    await this.#commit([{ action: "put", kind: "alias", id: alias.aliasName, bytes }]);
     this.#ring.setAlias(alias);
   }
 
   async removeAlias(aliasName: string): Promise<void> {
-    await this.#store.commit([{ action: "delete", kind: "alias", id: aliasName }]);
+    await this.#commit([{ action: "delete", kind: "alias", id: aliasName }]);
     this.#ring.removeAlias(aliasName);
   }
 
@@ -238,12 +246,17 @@ export class KeyRecords {
     return deleteAt !== undefined && this.#clock() >= deleteAt;
   }
 
-  /** Removes every key whose date has passed: material, versions, counts and aliases, from the store's files as well. */
+  /**
+   * Removes every key whose date has passed: material, versions, counts and aliases, from the store's files as well.
+   * What failed is made up for by the next call.
+   */
   async deleteDue(): Promise<void> {
     await this.inTurn(async () => {
       const due = this.#ring.keys().filter((key) => this.isGone(key));
       for (const key of due) await this.#delete(key);
-      if (due.length > 0) await this.#store.purge();
+      if (!this.#purgeDue) return;
+      await storeCall(() => this.#store.purge());
+      this.#purgeDue = false;
     });
   }
 
@@ -256,13 +269,15 @@ export class KeyRecords {
     for (const { aliasName } of this.#ring.aliasesOf(key.keyId)) {
       changes.push({ action: "delete", kind: "alias", id: aliasName });
     }
-    await this.#store.commit(changes);
+    await this.#commit(changes);
+    this.#purgeDue = true;
     for (const version of key.versions) this.#router.forget(version);
     this.#ring.removeKey(key);
   }
 
-  /** Returns when the next deletion falls due, in milliseconds since the epoch. */
+  /** Returns when the next deletion falls due, in milliseconds since the epoch; 0 for one whose purge is still to come. */
   nextDeletion(): number | undefined {
+    if (this.#purgeDue) return 0;
     const dates = this.#ring.keys().flatMap((key) => key.status.deleteAt ?? []);
     return dates.length === 0 ? undefined : Math.min(...dates);
   }
@@ -289,7 +304,7 @@ export class KeyRecords {
         "This key version has sealed as often as AES-GCM allows. Rotate the key and seal with advanceEncrypt; encrypt and generateDataKey stay on the initial version and end here.",
       );
     }
-    const committed = this.#store.commit([this.#usageRow(version.keyVersionId, count)]);
+    const committed = this.#commit([this.#usageRow(version.keyVersionId, count)]);
     if (!(committed instanceof Promise)) {
       usage.reserved(count);
       return undefined;
@@ -315,10 +330,10 @@ export class KeyRecords {
       }
     }
     try {
-      if (rows.length > 0) await this.#store.commit(rows);
+      if (rows.length > 0) await this.#commit(rows);
     } finally {
       this.#vault.close();
-      await this.#store.close();
+      await storeCall(() => this.#store.close());
     }
   }
 }
