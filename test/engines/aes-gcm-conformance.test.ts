@@ -11,7 +11,7 @@ import { bytes, served } from "../conformance/engine-support.ts";
 describeAesGcm("wasm", createWasmEngine);
 describeAesGcm("node", createNodeEngine);
 
-describe("AES-GCM across engines", () => {
+describe("AES-GCM across engines", { timeout: 60_000 }, () => {
   const engines = [createWasmEngine(), createNodeEngine()].map((engine) => served(engine, "aesGcm"));
 
   test("what one engine seals, every other opens", () => {

@@ -20,7 +20,7 @@ const LENGTHS = [
   0, 1, 15, 16, 17, 31, 32, 47, 48, 49, 63, 64, 65, 111, 112, 113, 4095, 65_520, 65_535, 65_536,
 ];
 
-describe.each(TARGETS)("the %s build", (target) => {
+describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
   let driver: KernelDriver;
 
   beforeEach(async () => {

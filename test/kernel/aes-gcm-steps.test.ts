@@ -55,7 +55,7 @@ const block = fc.oneof(
   }),
 );
 
-describe.each(TARGETS)("the %s build", (target) => {
+describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
   let probe: AesGcmProbe;
   let memory: Uint8Array;
 

@@ -13,6 +13,11 @@ function sealWithNode(key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array, aa
   return new Uint8Array(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]));
 }
 
+/** Compares long results, for which the matcher of the runner is slow. */
+function equal(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a !== undefined && Buffer.compare(a, b) === 0;
+}
+
 /** Cuts a length into chunks that are multiples of 16 bytes but for the last. */
 function chunkLengths(length: number, capacity: number): number[] {
   const chunks: number[] = [];
@@ -25,7 +30,7 @@ function chunkLengths(length: number, capacity: number): number[] {
   return chunks;
 }
 
-describe.each(TARGETS)("the %s build", (target) => {
+describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
   let driver: KernelDriver;
 
   beforeAll(async () => {
@@ -44,8 +49,8 @@ describe.each(TARGETS)("the %s build", (target) => {
     const expected = sealWithNode(key, iv, plaintext, aad);
     if (withNoble) expect(gcm(key, iv, aad).encrypt(plaintext)).toEqual(expected);
     expect(driver.loadKey(slot, key)).toBe(1);
-    expect(driver.seal(slot, keyLength, iv, plaintext, aad)).toEqual(expected);
-    expect(driver.open(slot, keyLength, iv, expected, aad)).toEqual(plaintext);
+    expect(equal(driver.seal(slot, keyLength, iv, plaintext, aad), expected)).toBe(true);
+    expect(equal(driver.open(slot, keyLength, iv, expected, aad), plaintext)).toBe(true);
     const forged = expected.slice();
     const bit = randomInt(forged.length * 8);
     forged[bit >> 3] = (forged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -109,13 +114,18 @@ describe.each(TARGETS)("the %s build", (target) => {
       begin();
       const ciphertext = pass(plaintext, (chunk) => kernel.aesGcmEncrypt(chunk));
       expect(kernel.aesGcmWriteTag()).toBe(1);
-      expect(new Uint8Array([...ciphertext, ...driver.take("TAG", 16)])).toEqual(expected);
+      expect(equal(Buffer.concat([ciphertext, driver.take("TAG", 16)]), expected)).toBe(true);
 
       begin();
       pass(ciphertext, (chunk) => kernel.aesGcmAuthenticate(chunk));
       driver.put("TAG", expected.subarray(length));
       expect(kernel.aesGcmVerify()).toBe(1);
-      expect(pass(ciphertext, (chunk) => kernel.aesGcmDecrypt(chunk))).toEqual(plaintext);
+      expect(
+        equal(
+          pass(ciphertext, (chunk) => kernel.aesGcmDecrypt(chunk)),
+          plaintext,
+        ),
+      ).toBe(true);
       kernel.aesGcmEnd();
     }
   });

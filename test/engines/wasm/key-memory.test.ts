@@ -21,7 +21,7 @@ const random = (length: number): Buffer => Buffer.from(new Uint8Array(randomByte
 
 const wasm = await compileKernel();
 
-describe("the key memory of a wasm engine", () => {
+describe("the key memory of a wasm engine", { timeout: 60_000 }, () => {
   let engine: Engine;
   let aesGcm: AesGcm;
   let kernel: Kernel;
