@@ -7,8 +7,6 @@ const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
   Symbol.toStringTag,
 )?.get as (this: unknown) => string | undefined;
 
-const HAS_SHARED = typeof SharedArrayBuffer === "function";
-
 /**
  * Checks that a value is a Uint8Array (of any realm) over memory nobody else can change or has taken away.
  *
@@ -16,15 +14,10 @@ const HAS_SHARED = typeof SharedArrayBuffer === "function";
  * @throws KmsError `InvalidParameter` for other types, SharedArrayBuffer memory and detached buffers
  */
 export function ensureBytes(value: unknown, name: string): asserts value is Uint8Array {
-  if (
-    value instanceof Uint8Array &&
-    value.byteLength !== 0 &&
-    !(HAS_SHARED && value.buffer instanceof SharedArrayBuffer)
-  ) {
-    return;
-  }
+  // The tag comes first: a proxy or an heir of Uint8Array.prototype is an instance whose getters throw.
   ensure(TYPED_ARRAY_TAG.call(value) === "Uint8Array", "InvalidParameter", `${name} must be a Uint8Array.`);
   const bytes = value as Uint8Array;
+  if (bytes.byteLength !== 0 && bytes.buffer instanceof ArrayBuffer) return;
   ensure(
     Object.prototype.toString.call(bytes.buffer) === "[object ArrayBuffer]",
     "InvalidParameter",

@@ -72,7 +72,7 @@ function readTags(value: unknown): Record<string, string> {
   if (value === undefined) return {};
   ensure(Array.isArray(value), "InvalidParameter", "tags must be an array of { tagKey, tagValue }.");
   ensure(value.length <= MAX_TAGS, "InvalidParameter", "tags must be at most 20.");
-  const tags: [string, string][] = value.map((tag: Partial<Tag> | null | undefined) => {
+  const tags = Array.from(value, (tag: Partial<Tag> | null | undefined): [string, string] => {
     const key = tag?.tagKey;
     const text = tag?.tagValue;
     ensure(

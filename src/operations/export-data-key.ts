@@ -52,15 +52,16 @@ export interface Wrapping {
  * @throws KmsError `InvalidParameter` when the key does not parse or is not of the spec
  */
 export function readWrapping(context: OperationContext, request: WrappingFields): Wrapping {
-  ensure(request.publicKeyBlob !== undefined, "MissingParameter", "publicKeyBlob is required.");
-  ensureBytes(request.publicKeyBlob, "publicKeyBlob");
+  const { publicKeyBlob } = request;
+  ensure(publicKeyBlob !== undefined, "MissingParameter", "publicKeyBlob is required.");
+  ensureBytes(publicKeyBlob, "publicKeyBlob");
   const spec = readChoice(request.wrappingKeySpec, "wrappingKeySpec", ["RSA_2048", "RSA_3072", "RSA_4096"]);
   const algorithm = readChoice(request.wrappingAlgorithm, "wrappingAlgorithm", [
     "RSAES_OAEP_SHA_256",
     "RSAES_OAEP_SHA_1",
   ]);
   const rsa = context.router.rsaForPublicKeys();
-  const publicKey = importPublicKey(rsa, request.publicKeyBlob);
+  const publicKey = importPublicKey(rsa, publicKeyBlob);
   const facts = materialOf(spec);
   ensure(
     facts.type === "rsa" && publicKey.modulusBits === facts.modulusBits,

@@ -72,10 +72,11 @@ export function generateMac(context: OperationContext, request: GenerateMacReque
 /** @throws KmsError as `generateMac`; a wrong mac of any length is `false` */
 export function verifyMac(context: OperationContext, request: VerifyMacRequest): VerifyMacResponse {
   checkFields(request, VERIFY_FIELDS);
-  ensure(request.mac !== undefined, "MissingParameter", "mac is required.");
-  ensureBytes(request.mac, "mac");
+  const given = request.mac;
+  ensure(given !== undefined, "MissingParameter", "mac is required.");
+  ensureBytes(given, "mac");
   const { version, mac, algorithm } = computeMac(context, request);
-  const value = equalMacs(mac, request.mac);
+  const value = equalMacs(mac, given);
   mac.fill(0);
   return {
     keyId: version.key.keyId,

@@ -54,16 +54,17 @@ export function readSigningInput(context: OperationContext, request: SigningFiel
   const requested = readOptionalString(request.algorithm, "algorithm");
   const message = readPayload(request.message, "message");
   const messageType = readChoice(request.messageType, "messageType", ["RAW", "DIGEST"], "RAW");
-  const format = readChoice(request.signatureFormat, "signatureFormat", ["DER", "P1363"], "DER");
-  const lowS = readOptionalBoolean(request.lowS, "lowS") ?? false;
+  const { signatureFormat, lowS } = request;
+  const format = readChoice(signatureFormat, "signatureFormat", ["DER", "P1363"], "DER");
+  readOptionalBoolean(lowS, "lowS");
 
   const key = resolveKey(context, keyId);
   ensure(isAsymmetric(key.identity.spec), "Rejected.UnsupportedOperation", "The key is not for SIGN/VERIFY.");
   assertUsable(key, "SIGN/VERIFY");
   const { algorithm, scheme } = signatureScheme(key.identity.spec, requested);
   if (scheme.scheme !== "ecdsa") {
-    ensure(request.signatureFormat === undefined, "InvalidParameter", "signatureFormat is for ECDSA only.");
-    ensure(request.lowS === undefined, "InvalidParameter", "lowS is for ECDSA only.");
+    ensure(signatureFormat === undefined, "InvalidParameter", "signatureFormat is for ECDSA only.");
+    ensure(lowS === undefined, "InvalidParameter", "lowS is for ECDSA only.");
   }
   if (messageType === "DIGEST") {
     const length = hashLength(scheme.hash);
@@ -79,6 +80,6 @@ export function readSigningInput(context: OperationContext, request: SigningFiel
     scheme,
     messageType,
     signable: messageType === "DIGEST" ? message : { message, hash: scheme.hash },
-    ecdsaOptions: { format: format === "DER" ? "der" : "p1363", lowS },
+    ecdsaOptions: { format: format === "DER" ? "der" : "p1363", lowS: lowS ?? false },
   };
 }
