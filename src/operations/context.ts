@@ -33,9 +33,10 @@ export interface ResponseMetadata {
 /**
  * Finds the key a request names. A key whose deletion is due is gone, whether or not it has been carried out.
  *
- * @throws KmsError `Forbidden.KeyNotFound`, `Rejected.RecordCorrupt`
+ * @throws KmsError `Forbidden.KeyNotFound`, `Rejected.RecordCorrupt`; `Rejected.Closed` in what a close overtook
  */
 export function resolveKey(context: OperationContext, reference: string): Key {
+  context.records.refuseClosed();
   const key = context.ring.resolve(reference);
   return context.records.isGone(key) ? context.ring.resolve("") : key;
 }

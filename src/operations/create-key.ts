@@ -148,8 +148,8 @@ export async function createKey(
     createdAt: context.clock(),
   };
   const status = { state: "Enabled", description, tags } as const;
-  const key = await context.records.inTurn(() =>
-    context.records.create(identity, status, material, randomBytes(16)),
-  );
+  const key = await context.records
+    .inTurn(() => context.records.create(identity, status, material, randomBytes(16)))
+    .finally(() => material.fill(0));
   return { keyId: key.keyId, keyMetadata: keyMetadata(context, key), requestId: context.nextRequestId() };
 }

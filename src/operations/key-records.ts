@@ -142,15 +142,19 @@ export class KeyRecords {
   /** Runs a change of keys after those before it, so that what it read is still true when it commits. */
   inTurn<T>(change: () => MaybePromise<T>): Promise<T> {
     const result = this.#turn.then(() => {
-      this.#refuseClosed();
+      this.refuseClosed();
       return change();
     });
     this.#turn = result.catch(() => undefined);
     return result;
   }
 
-  /** Stops what was under way when the Kms was closed, such as the generation of a key. */
-  #refuseClosed(): void {
+  /**
+   * Stops what was under way when the Kms was closed: the generation of a key, the rest of a batch.
+   *
+   * @throws KmsError `Rejected.Closed`
+   */
+  refuseClosed(): void {
     if (this.#closed) throw new KmsError("Rejected.Closed", "This Kms is closed.");
   }
 
@@ -296,7 +300,7 @@ export class KeyRecords {
   }
 
   #reserve(version: KeyVersion, usage: UsageCounter): MaybePromise<void> {
-    this.#refuseClosed();
+    this.refuseClosed();
     const count = usage.nextReservation();
     if (count === undefined) {
       throw new KmsError(

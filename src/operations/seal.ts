@@ -52,7 +52,10 @@ export function sealUnder(
     iv === undefined ? undefined : copyBytes(iv),
   ];
   return counted
-    .then(() => seal(context, mode, version, ownPlaintext, ownAad, ownIv))
+    .then(() => {
+      context.records.refuseClosed();
+      return seal(context, mode, version, ownPlaintext, ownAad, ownIv);
+    })
     .finally(() => ownPlaintext.fill(0));
 }
 
@@ -106,6 +109,7 @@ export interface LocatedBlob {
  * @throws KmsError `InvalidCiphertext`, `Rejected.Disabled`, `Rejected.PendingDeletion`
  */
 export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
+  context.records.refuseClosed();
   const parts = parseBlob(blob);
   const version = parts === undefined ? undefined : context.ring.findVersion(parts.keyVersionId);
   if (parts === undefined || version?.usage === undefined || context.records.isGone(version.key))
