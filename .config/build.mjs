@@ -4,10 +4,11 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { digestOf, filesBelow, ROOT, whenChanged } from "./files.mjs";
+import { digestOf, filesBelow, findCompiler, ROOT, whenChanged } from "./files.mjs";
 
 const KERNEL_BYTES = "src/engines/wasm/kernel-bytes.ts";
 const LOCK = "package-lock.json";
+const ADDON_INPUTS = ["native", "binding.gyp", "test/native/fake_pkcs11.cc", ".config/build-addon.mjs", LOCK];
 
 function tsc(...args) {
   const result = spawnSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), ...args], {
@@ -37,7 +38,7 @@ function removeStale() {
 }
 
 /** @param {{ compiler?: string }} [options] */
-export async function build({ compiler = "" } = {}) {
+export async function build({ compiler } = {}) {
   await whenChanged({
     name: "wasm",
     stamp: "build/wasm.stamp",
@@ -66,18 +67,17 @@ export async function build({ compiler = "" } = {}) {
   await whenChanged({
     name: "addon",
     stamp: "build/addon.stamp",
-    digest: digestOf(
-      ["native", "binding.gyp", "test/native/fake_pkcs11.cc", LOCK],
-      process.versions.modules,
-      compiler,
-    ),
-    outputs: [],
+    digest: digestOf(ADDON_INPUTS, process.versions.modules, compiler),
+    outputs: compiler === undefined ? [] : ["build/Release/keyplane.node"],
     run: async () => {
       const { buildAddon } = await import("./build-addon.mjs");
       const { built, reason } = await buildAddon();
-      if (!built) console.log(`addon: skipped, ${reason}; everything but the HSM works.`);
+      if (built) return true;
+      console.log(`addon: skipped, ${reason}; everything but the HSM works.`);
+      // Without a compiler nothing will change by itself; any other failure is tried again.
+      return compiler === undefined;
     },
   });
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await build();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ compiler: findCompiler() });

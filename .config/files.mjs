@@ -1,5 +1,6 @@
 /** Small file helpers of the scripts in this folder: what the inputs of a step are and whether they changed. */
 
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -49,4 +50,12 @@ export async function whenChanged({ name, stamp, digest, outputs, run }) {
     writeFileSync(path, digest);
   }
   console.log(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/** Names the C++ compiler that native builds will use; undefined where there is none. */
+export function findCompiler() {
+  const names = [process.env.CXX, "g++", "clang++", "c++"].filter(
+    (name) => name !== undefined && name !== "",
+  );
+  return names.find((name) => spawnSync(name, ["--version"]).status === 0);
 }

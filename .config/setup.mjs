@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { digestOf, ROOT, whenChanged } from "./files.mjs";
+import { digestOf, findCompiler, ROOT, whenChanged } from "./files.mjs";
 
 const MIN_NODE = [20, 19];
 
@@ -36,9 +36,7 @@ if (major < MIN_NODE[0] || (major === MIN_NODE[0] && minor < MIN_NODE[1])) {
 /** node:sqlite is built in, without a flag, from 22.13. */
 const HAS_NODE_SQLITE = major > 22 || (major === 22 && minor >= 13);
 
-const compiler = [process.env.CXX, "g++", "clang++", "c++"].find(
-  (name) => name !== undefined && name !== "" && run(name, ["--version"]).ok,
-);
+const compiler = findCompiler();
 
 function buildBetterSqlite() {
   if (HAS_NODE_SQLITE || !existsSync(join(ROOT, "node_modules/better-sqlite3"))) return;
