@@ -56,12 +56,16 @@ export interface BlobParts {
   readonly sealed: Uint8Array;
 }
 
+/** Tells whether bytes begin like a blob, whatever its version. */
+export function isBlobStart(bytes: Uint8Array): boolean {
+  return bytes[0] === MAGIC_0 && bytes[1] === MAGIC_1;
+}
+
 /** Splits a blob; undefined for every byte string that `encodeBlob` cannot have made. */
 export function parseBlob(blob: Uint8Array): BlobParts | undefined {
   const isOurs =
     blob.length > BLOB_OVERHEAD &&
-    blob[0] === MAGIC_0 &&
-    blob[1] === MAGIC_1 &&
+    isBlobStart(blob) &&
     blob[2] === BLOB_FORMAT_VERSION &&
     blob[3] === ALGORITHM_AES_GCM &&
     blob[4] === 0 &&
