@@ -153,6 +153,15 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
     expect(decryptNow()).toEqual(new Uint8Array(32));
     driver.put("TAG", sealed.subarray(32));
     expect(kernel.aesGcmVerify()).toBe(0);
+
+    // A message that was verified and then abandoned opens nothing of the next one.
+    kernel.aesGcmStart(0, 16);
+    driver.put("DATA", sealed.subarray(0, 32));
+    kernel.aesGcmAuthenticate(32);
+    expect(kernel.aesGcmVerify()).toBe(1);
+    kernel.aesGcmStart(0, 16);
+    expect(decryptNow()).toEqual(new Uint8Array(32));
+    kernel.aesGcmEnd();
   });
 
   test("decrypts no more than was verified", () => {
