@@ -42,17 +42,31 @@ function readPublic(bytes: Uint8Array, format: "PEM" | "DER"): KeyObject {
   return format === "PEM" ? createPublicKey(key) : createPublicKey({ key, format: "der", type: "spki" });
 }
 
-async function check(maker: (typeof MAKERS)[number], keyPairSpec: Spec, keyFormat: "PEM" | "DER"): Promise<void> {
+async function check(
+  maker: (typeof MAKERS)[number],
+  keyPairSpec: Spec,
+  keyFormat: "PEM" | "DER",
+): Promise<void> {
   const encryptionContext = { purpose: maker };
   const pair = await kms[maker]({ keyId, keyPairSpec, keyFormat, encryptionContext });
   const advance = maker.startsWith("advance");
-  expect(pair).toMatchObject({ keyId, keyPairSpec, algorithm: "AES_GCM", keyVersionId: advance ? primary : initial });
+  expect(pair).toMatchObject({
+    keyId,
+    keyPairSpec,
+    algorithm: "AES_GCM",
+    keyVersionId: advance ? primary : initial,
+  });
   expect(pair.iv).toHaveLength(12);
 
   const ciphertextBlob = pair.privateKeyCiphertextBlob;
-  const request = advance ? { ciphertextBlob, encryptionContext } : { keyId, iv: pair.iv, ciphertextBlob, encryptionContext };
+  const request = advance
+    ? { ciphertextBlob, encryptionContext }
+    : { keyId, iv: pair.iv, ciphertextBlob, encryptionContext };
   const { plaintext } = await kms.advanceDecrypt(request);
-  if (!advance) expect((await kms.decrypt({ keyId, iv: pair.iv, ciphertextBlob, encryptionContext })).plaintext).toEqual(plaintext);
+  if (!advance)
+    expect((await kms.decrypt({ keyId, iv: pair.iv, ciphertextBlob, encryptionContext })).plaintext).toEqual(
+      plaintext,
+    );
   await expectRefusal(() => kms.advanceDecrypt({ ...request, encryptionContext: {} }), "InvalidCiphertext");
 
   if (maker.endsWith("WithoutPlaintext")) {
@@ -69,13 +83,15 @@ async function check(maker: (typeof MAKERS)[number], keyPairSpec: Spec, keyForma
   expect(createPublicKey(privateKey).equals(publicKey)).toBe(true);
   expect(verify("sha256", patterned(9), publicKey, sign("sha256", patterned(9), privateKey))).toBe(true);
   // The canonical encodings, not merely readable ones.
-  if (keyFormat === "PEM") expect(publicKey.export({ format: "pem", type: "spki" })).toBe(new TextDecoder().decode(pair.publicKey));
+  if (keyFormat === "PEM")
+    expect(publicKey.export({ format: "pem", type: "spki" })).toBe(new TextDecoder().decode(pair.publicKey));
   else expect(publicKey.export({ format: "der", type: "spki" })).toEqual(Buffer.from(pair.publicKey));
 }
 
 describe.each(MAKERS)("%s", (maker) => {
   test("seals the private half of EC pairs in both formats", async () => {
-    for (const spec of ["EC_P256", "EC_P256K"] as const) for (const format of FORMATS) await check(maker, spec, format);
+    for (const spec of ["EC_P256", "EC_P256K"] as const)
+      for (const format of FORMATS) await check(maker, spec, format);
   });
 
   test("seals the private half of RSA_2048 pairs in both formats", { timeout: 60_000 }, async () => {
@@ -99,7 +115,10 @@ test("PEM is the format unless told otherwise", async () => {
 
 test("specs that are no key pairs are refused", async () => {
   for (const keyPairSpec of ["Aliyun_AES_256", "HMAC_SHA_256", "EC_SM2", "RSA_1024"]) {
-    await expectRefusal(() => kms.generateDataKeyPair({ keyId, keyPairSpec: keyPairSpec as Spec }), "InvalidParameter");
+    await expectRefusal(
+      () => kms.generateDataKeyPair({ keyId, keyPairSpec: keyPairSpec as Spec }),
+      "InvalidParameter",
+    );
   }
 });
 

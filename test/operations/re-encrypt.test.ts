@@ -18,11 +18,23 @@ beforeAll(async () => {
 
 describe("reEncrypt", () => {
   test("answers the same bytes when key, version and binding are current already", async () => {
-    const { ciphertextBlob, keyVersionId } = await kms.advanceEncrypt({ keyId, plaintext, encryptionContext });
+    const { ciphertextBlob, keyVersionId } = await kms.advanceEncrypt({
+      keyId,
+      plaintext,
+      encryptionContext,
+    });
     const before = (await kms.describeKeyVersion({ keyId, keyVersionId })).keyVersion.usageCount;
     const kept = Uint8Array.from(ciphertextBlob);
-    for (const more of [{}, { destinationKeyId: keyId }, { destinationEncryptionContext: { ...encryptionContext } }]) {
-      const answer = await kms.reEncrypt({ ciphertextBlob, sourceEncryptionContext: encryptionContext, ...more });
+    for (const more of [
+      {},
+      { destinationKeyId: keyId },
+      { destinationEncryptionContext: { ...encryptionContext } },
+    ]) {
+      const answer = await kms.reEncrypt({
+        ciphertextBlob,
+        sourceEncryptionContext: encryptionContext,
+        ...more,
+      });
       expect(answer).toMatchObject({
         changed: false,
         keyId,
@@ -60,16 +72,24 @@ describe("reEncrypt", () => {
     });
     const opened = await kms.advanceDecrypt({ ciphertextBlob: moved.ciphertextBlob, encryptionContext });
     expect([opened.plaintext, opened.keyVersionId]).toEqual([plaintext, keyVersionId]);
-    const again = await kms.reEncrypt({ ciphertextBlob: moved.ciphertextBlob, sourceEncryptionContext: encryptionContext });
+    const again = await kms.reEncrypt({
+      ciphertextBlob: moved.ciphertextBlob,
+      sourceEncryptionContext: encryptionContext,
+    });
     expect(again.changed).toBe(false);
   });
 
   test("changes, keeps or drops the binding as asked", async () => {
     const aad = patterned(11);
     const sources = [{}, { sourceAad: aad }, { sourceEncryptionContext: encryptionContext }];
-    const bindingOf = (source: { sourceAad?: Uint8Array; sourceEncryptionContext?: Record<string, string> }): object => ({
+    const bindingOf = (source: {
+      sourceAad?: Uint8Array;
+      sourceEncryptionContext?: Record<string, string>;
+    }): object => ({
       ...(source.sourceAad === undefined ? {} : { aad: source.sourceAad }),
-      ...(source.sourceEncryptionContext === undefined ? {} : { encryptionContext: source.sourceEncryptionContext }),
+      ...(source.sourceEncryptionContext === undefined
+        ? {}
+        : { encryptionContext: source.sourceEncryptionContext }),
     });
     for (const source of sources) {
       const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext, ...bindingOf(source) });
@@ -118,49 +138,70 @@ describe("reEncrypt", () => {
 });
 
 describe("exported data keys", () => {
-  const ALGORITHMS = [["RSAES_OAEP_SHA_256", "sha256", 32], ["RSAES_OAEP_SHA_1", "sha1", 20]] as const;
-  const SPECS = [["RSA_2048", 256], ["RSA_3072", 384], ["RSA_4096", 512]] as const;
-  const pairs = new Map(SPECS.map(([spec, bytes]) => [spec, generateKeyPairSync("rsa", { modulusLength: bytes * 8 })]));
+  const ALGORITHMS = [
+    ["RSAES_OAEP_SHA_256", "sha256", 32],
+    ["RSAES_OAEP_SHA_1", "sha1", 20],
+  ] as const;
+  const SPECS = [
+    ["RSA_2048", 256],
+    ["RSA_3072", 384],
+    ["RSA_4096", 512],
+  ] as const;
+  const pairs = new Map(
+    SPECS.map(([spec, bytes]) => [spec, generateKeyPairSync("rsa", { modulusLength: bytes * 8 })]),
+  );
   const spkiOf = (spec: (typeof SPECS)[number][0]): Uint8Array =>
     new Uint8Array(pairs.get(spec)?.publicKey.export({ format: "der", type: "spki" }) ?? []);
   const unwrap = (spec: (typeof SPECS)[number][0], oaepHash: string, wrapped: Uint8Array): Uint8Array => {
     const key = pairs.get(spec)?.privateKey;
     if (key === undefined) throw new Error("no such pair");
-    return new Uint8Array(privateDecrypt({ key, oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, wrapped));
+    return new Uint8Array(
+      privateDecrypt({ key, oaepHash, padding: constants.RSA_PKCS1_OAEP_PADDING }, wrapped),
+    );
   };
 
-  test.each(SPECS)("are opened by node:crypto with the private half of %s", async (wrappingKeySpec, modulusBytes) => {
-    for (const [wrappingAlgorithm, hash, hashBytes] of ALGORITHMS) {
-      const wrapping = { publicKeyBlob: spkiOf(wrappingKeySpec), wrappingKeySpec, wrappingAlgorithm };
-      const max = modulusBytes - 2 * hashBytes - 2;
-      for (const numberOfBytes of [1, 32, max]) {
-        const made = await kms.generateAndExportDataKey({ keyId, numberOfBytes, encryptionContext, ...wrapping });
-        const dataKey = unwrap(wrappingKeySpec, hash, made.exportedDataKey);
-        const { ciphertextBlob } = made;
-        const opened = await kms.advanceDecrypt({ ciphertextBlob, encryptionContext });
-        expect(dataKey).toHaveLength(numberOfBytes);
-        expect(opened.plaintext).toEqual(dataKey);
-        expect([made.keyId, made.keyVersionId]).toEqual([opened.keyId, opened.keyVersionId]);
-        expect(made.iv).toEqual(ciphertextBlob.slice(24, 36));
-        expect(made).not.toHaveProperty("plaintext");
+  test.each(SPECS)(
+    "are opened by node:crypto with the private half of %s",
+    async (wrappingKeySpec, modulusBytes) => {
+      for (const [wrappingAlgorithm, hash, hashBytes] of ALGORITHMS) {
+        const wrapping = { publicKeyBlob: spkiOf(wrappingKeySpec), wrappingKeySpec, wrappingAlgorithm };
+        const max = modulusBytes - 2 * hashBytes - 2;
+        for (const numberOfBytes of [1, 32, max]) {
+          const made = await kms.generateAndExportDataKey({
+            keyId,
+            numberOfBytes,
+            encryptionContext,
+            ...wrapping,
+          });
+          const dataKey = unwrap(wrappingKeySpec, hash, made.exportedDataKey);
+          const { ciphertextBlob } = made;
+          const opened = await kms.advanceDecrypt({ ciphertextBlob, encryptionContext });
+          expect(dataKey).toHaveLength(numberOfBytes);
+          expect(opened.plaintext).toEqual(dataKey);
+          expect([made.keyId, made.keyVersionId]).toEqual([opened.keyId, opened.keyVersionId]);
+          expect(made.iv).toEqual(ciphertextBlob.slice(24, 36));
+          expect(made).not.toHaveProperty("plaintext");
 
-        const exported = await kms.exportDataKey({ ciphertextBlob, encryptionContext, ...wrapping });
-        expect(unwrap(wrappingKeySpec, hash, exported.exportedDataKey)).toEqual(dataKey);
-        expect([exported.keyId, exported.keyVersionId]).toEqual([opened.keyId, opened.keyVersionId]);
+          const exported = await kms.exportDataKey({ ciphertextBlob, encryptionContext, ...wrapping });
+          expect(unwrap(wrappingKeySpec, hash, exported.exportedDataKey)).toEqual(dataKey);
+          expect([exported.keyId, exported.keyVersionId]).toEqual([opened.keyId, opened.keyVersionId]);
+        }
+        const tooLong = await expectRefusal(
+          () => kms.generateAndExportDataKey({ keyId, numberOfBytes: max + 1, ...wrapping }),
+          "InvalidParameter",
+        );
+        expect(tooLong.message).toContain("numberOfBytes");
+        const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext: patterned(max + 1) });
+        await expectRefusal(() => kms.exportDataKey({ ciphertextBlob, ...wrapping }), "InvalidParameter");
       }
-      const tooLong = await expectRefusal(
-        () => kms.generateAndExportDataKey({ keyId, numberOfBytes: max + 1, ...wrapping }),
-        "InvalidParameter",
-      );
-      expect(tooLong.message).toContain("numberOfBytes");
-      const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext: patterned(max + 1) });
-      await expectRefusal(() => kms.exportDataKey({ ciphertextBlob, ...wrapping }), "InvalidParameter");
-    }
-  });
+    },
+  );
 
   test("need a public key of the spec they name, as DER", async () => {
     const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext });
-    const pem = new TextEncoder().encode(String(pairs.get("RSA_2048")?.publicKey.export({ format: "pem", type: "spki" })));
+    const pem = new TextEncoder().encode(
+      String(pairs.get("RSA_2048")?.publicKey.export({ format: "pem", type: "spki" })),
+    );
     const ec = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey;
     const bad: [Uint8Array, "RSA_2048" | "RSA_3072"][] = [
       [spkiOf("RSA_2048"), "RSA_3072"],
@@ -170,7 +211,10 @@ describe("exported data keys", () => {
       [spkiOf("RSA_2048").slice(0, -1), "RSA_2048"],
       [Uint8Array.from([...spkiOf("RSA_2048"), 0]), "RSA_2048"],
       [new Uint8Array(ec.export({ format: "der", type: "spki" })), "RSA_2048"],
-      [new Uint8Array(pairs.get("RSA_2048")?.publicKey.export({ format: "der", type: "pkcs1" }) ?? []), "RSA_2048"],
+      [
+        new Uint8Array(pairs.get("RSA_2048")?.publicKey.export({ format: "der", type: "pkcs1" }) ?? []),
+        "RSA_2048",
+      ],
     ];
     for (const [publicKeyBlob, wrappingKeySpec] of bad) {
       const wrapping = { publicKeyBlob, wrappingKeySpec, wrappingAlgorithm: "RSAES_OAEP_SHA_256" } as const;
@@ -186,7 +230,11 @@ describe("exported data keys", () => {
   test("follow the primary version, and 32 bytes are the default", async () => {
     const rotating = await newKey(kms);
     const { keyVersionId } = await kms.rotateKey({ keyId: rotating });
-    const wrapping = { publicKeyBlob: spkiOf("RSA_2048"), wrappingKeySpec: "RSA_2048", wrappingAlgorithm: "RSAES_OAEP_SHA_256" } as const;
+    const wrapping = {
+      publicKeyBlob: spkiOf("RSA_2048"),
+      wrappingKeySpec: "RSA_2048",
+      wrappingAlgorithm: "RSAES_OAEP_SHA_256",
+    } as const;
     const made = await kms.generateAndExportDataKey({ keyId: rotating, ...wrapping });
     expect(made.keyVersionId).toBe(keyVersionId);
     expect(unwrap("RSA_2048", "sha256", made.exportedDataKey)).toHaveLength(32);
