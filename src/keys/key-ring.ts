@@ -55,9 +55,8 @@ export class KeyRing {
   find(reference: string): Key | undefined {
     const known = this.#keys.get(reference);
     if (known !== undefined) return known;
-    const name = stripArn(this.#scope, reference);
-    this.#refuseCorrupt(name);
-    const keyId = this.#aliases.get(name)?.keyId ?? name;
+    this.#refuseCorrupt(reference);
+    const keyId = this.#aliases.get(reference)?.keyId ?? stripArn(this.#scope, reference);
     this.#refuseCorrupt(keyId);
     return this.#keys.get(keyId);
   }
