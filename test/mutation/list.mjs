@@ -1,0 +1,361 @@
+/**
+ * Defects that the tests must find, each a bug that was made elsewhere or nearly here.
+ *
+ *     name     what is wrong, in words
+ *     file     where; a file below assembly/ has the kernels built anew
+ *     find     the text to replace; it must occur exactly once, or the entry is stale
+ *     replace  the defect; it must compile
+ *     tests    test files every one of which must fail
+ */
+
+const MODEL = "test/keys/lifecycle-model.test.ts";
+const COUNTER = "test/keys/usage-counter.test.ts";
+const DELETION = "test/keys/deletion.test.ts";
+const STATES = "test/keys/key-state.test.ts";
+const CLOSE = "test/keys/close.test.ts";
+const CONCURRENCY = "test/keys/concurrency.test.ts";
+const CONTROL = "test/keys/control-plane.test.ts";
+const SQLITE = "test/stores/lifecycle-sqlite.test.ts";
+const GCM = "test/engines/aes-gcm-conformance.test.ts";
+const DER = "test/engines/der.test.ts";
+const BLOB = "test/envelope/ciphertext-blob.test.ts";
+const CONTEXT = "test/envelope/encryption-context.test.ts";
+const PRODUCERS = "test/operations/producers-and-consumers.test.ts";
+const REENCRYPT = "test/operations/re-encrypt.test.ts";
+const INVALID = "test/operations/invalid-ciphertext.test.ts";
+const BATCH = "test/operations/batch.test.ts";
+
+const SEAL = "src/operations/seal.ts";
+const RECORDS = "src/operations/key-records.ts";
+
+export const DEFECTS = [
+  // Key versions
+  {
+    name: "decryption tries the newest version only",
+    file: SEAL,
+    find: "return { version, iv: parts.iv, sealed: parts.sealed };",
+    replace: "return { version: version.key.primaryVersion, iv: parts.iv, sealed: parts.sealed };",
+    tests: [MODEL, CONCURRENCY],
+  },
+  {
+    name: "encrypt seals under the primary version",
+    file: "src/operations/encrypt.ts",
+    find: "  const aad = readAad(context, request.aad, request.encryptionContext);\n  const version = key.initialVersion;",
+    replace:
+      "  const aad = readAad(context, request.aad, request.encryptionContext);\n  const version = key.primaryVersion;",
+    tests: [MODEL, PRODUCERS],
+  },
+  {
+    name: "advanceEncrypt seals under the initial version",
+    file: "src/operations/advance-encrypt.ts",
+    find: "const version = key.primaryVersion;",
+    replace: "const version = key.initialVersion;",
+    tests: [MODEL, COUNTER],
+  },
+  {
+    name: "data keys are sealed under the wrong version",
+    file: "src/operations/generate-data-key.ts",
+    find: 'mode === "detached" ? key.initialVersion : key.primaryVersion',
+    replace: 'mode === "detached" ? key.primaryVersion : key.primaryVersion',
+    tests: [MODEL],
+  },
+  {
+    name: "rotation stores the new version only",
+    file: RECORDS,
+    find: "[...key.versions, version]",
+    replace: "[version]",
+    tests: [MODEL, CONCURRENCY],
+  },
+  {
+    name: "versions before the last three are forgotten",
+    file: "src/keys/key-ring.ts",
+    find: "    version.key.versions.push(version);\n",
+    replace:
+      "    version.key.versions.push(version);\n    if (version.key.versions.length > 3) version.key.versions.splice(0, 1);\n",
+    tests: [MODEL],
+  },
+  {
+    name: "reEncrypt stays on the source's version",
+    file: "src/operations/re-encrypt.ts",
+    find: "const destination = destinationKey.primaryVersion;",
+    replace: "const destination = destinationKey === source.key ? source : destinationKey.primaryVersion;",
+    tests: [MODEL, REENCRYPT],
+  },
+  // States
+  {
+    name: "a cancelled deletion leads to Disabled",
+    file: "src/keys/key-state.ts",
+    find: 'CancelKeyDeletion: row(MODIFIED_FAILED, MODIFIED_FAILED, to("Enabled"), MODIFIED_FAILED)',
+    replace: 'CancelKeyDeletion: row(MODIFIED_FAILED, MODIFIED_FAILED, to("Disabled"), MODIFIED_FAILED)',
+    tests: [MODEL, STATES],
+  },
+  {
+    name: "a disabled key still works",
+    file: "src/keys/key-state.ts",
+    find: '  no("Rejected.Disabled"),',
+    replace: '  to("Disabled"),',
+    tests: [MODEL, STATES],
+  },
+  {
+    name: "a key that is no longer enabled stays usable on the fast path",
+    file: "src/keys/key.ts",
+    find: '    this.#status = status;\n    this.#usable = status.state === "Enabled" ? this.identity.usage : undefined;',
+    replace: "    this.#status = status;\n    this.#usable = this.identity.usage;",
+    tests: [MODEL, STATES],
+  },
+  {
+    name: "a key in PendingDeletion can be used",
+    file: "src/keys/key-state.ts",
+    find: '  no("Rejected.PendingDeletion"),\n  no("Rejected.PendingImport"),',
+    replace: '  to("PendingDeletion"),\n  no("Rejected.PendingImport"),',
+    tests: [MODEL, STATES],
+  },
+  {
+    name: "state changes are not stored",
+    file: RECORDS,
+    find: "    await this.#commit([this.#keyRow(key.identity, status, key.versions)]);\n",
+    replace: "",
+    tests: [MODEL, CONCURRENCY],
+  },
+  {
+    name: "changes do not take turns",
+    file: RECORDS,
+    find: "const result = this.#turn.then(() => {",
+    replace: "const result = Promise.resolve().then(() => {",
+    tests: [CONCURRENCY],
+  },
+  // Deletion
+  {
+    name: "the deletion window is counted in days of 23 hours",
+    file: "src/operations/change-key-state.ts",
+    find: "const DAY_MS = 86_400_000;",
+    replace: "const DAY_MS = 82_800_000;",
+    tests: [MODEL, DELETION],
+  },
+  {
+    name: "a key outlives its date by an instant",
+    file: RECORDS,
+    find: "this.#clock() >= deleteAt",
+    replace: "this.#clock() > deleteAt",
+    tests: [MODEL, DELETION],
+  },
+  {
+    name: "deletion leaves the aliases",
+    file: RECORDS,
+    find: '      changes.push({ action: "delete", kind: "alias", id: aliasName });\n',
+    replace: "      void aliasName;\n",
+    tests: [MODEL, DELETION, SQLITE],
+  },
+  {
+    name: "deletion leaves the material",
+    file: RECORDS,
+    find: '      changes.push({ action: "delete", kind: "version", id: keyVersionId });\n',
+    replace: "",
+    tests: [DELETION, SQLITE],
+  },
+  {
+    name: "the store is never purged",
+    file: RECORDS,
+    find: "    this.#purgeDue = true;\n",
+    replace: "",
+    tests: [DELETION],
+  },
+  {
+    name: "handles of a deleted key are kept",
+    file: RECORDS,
+    find: "    for (const version of key.versions) this.#router.forget(version);\n",
+    replace: "",
+    tests: [DELETION],
+  },
+  {
+    name: "a blob of a key whose date has come opens",
+    file: SEAL,
+    find: "version?.usage === undefined || context.records.isGone(version.key)",
+    replace: "version?.usage === undefined",
+    tests: [MODEL, DELETION],
+  },
+  // Aliases
+  {
+    name: "updateAlias changes nothing",
+    file: "src/operations/aliases.ts",
+    find: "setAlias({ ...alias, keyId: key.keyId })",
+    replace: "setAlias({ ...alias })",
+    tests: [MODEL, CONTROL],
+  },
+  {
+    name: "an ARN of another region names a key",
+    file: "src/keys/key-id.ts",
+    find: "return reference.startsWith(prefix) ? reference.slice(prefix.length) : reference;",
+    replace:
+      'return reference.slice(reference.lastIndexOf(":key/") < 0 ? 0 : reference.lastIndexOf(":key/") + 5) || prefix;',
+    tests: [MODEL, CONTROL],
+  },
+  // Usage counter
+  {
+    name: "counter: the limit is one too high",
+    file: "src/keys/usage-counter.ts",
+    find: "if (this.#reserved >= this.limit) return undefined;",
+    replace: "if (this.#reserved > this.limit) return undefined;",
+    tests: [COUNTER],
+  },
+  {
+    name: "counter: starts anew when the store is opened",
+    file: RECORDS,
+    find: "new UsageCounter(decodeUsageRecord(opened), this.#usageLimit)",
+    replace: "new UsageCounter(decodeUsageRecord(opened) * 0, this.#usageLimit)",
+    tests: [MODEL, COUNTER],
+  },
+  {
+    name: "counter: a reservation is used before it is stored",
+    file: RECORDS,
+    find: "    const pending = committed\n",
+    replace: "    usage.reserved(count);\n    const pending = committed\n",
+    tests: [COUNTER],
+  },
+  {
+    name: "counter: a failed reservation counts as made",
+    file: RECORDS,
+    find: "      .then(() => usage.reserved(count))",
+    replace:
+      "      .then(\n        () => usage.reserved(count),\n        () => usage.reserved(count),\n      )",
+    tests: [COUNTER],
+  },
+  {
+    name: "counter: sealing is not counted",
+    file: SEAL,
+    find: "const counted = context.records.countUse(version);",
+    replace: "const counted = version === undefined ? context.records.countUse(version) : undefined;",
+    tests: [MODEL, COUNTER],
+  },
+  {
+    name: "counter: a clean close loses the block",
+    file: RECORDS,
+    find: "if (exact !== undefined) rows.push",
+    replace: "if (exact === -1) rows.push",
+    tests: [MODEL, COUNTER],
+  },
+  // Closing
+  {
+    name: "close: what it overtook goes on",
+    file: RECORDS,
+    find: "    this.#closed = true;\n",
+    replace: "",
+    tests: [CLOSE],
+  },
+  // Authentication
+  {
+    name: "aad: neither mode authenticates it",
+    file: "src/envelope/ciphertext-blob.ts",
+    find: "  frame.set(aad, 0);\n",
+    replace: "",
+    tests: [MODEL, BLOB],
+  },
+  {
+    name: "aad: both modes have the same frame",
+    file: "src/envelope/ciphertext-blob.ts",
+    find: "{ detached: 1, advance: 2 }",
+    replace: "{ detached: 2, advance: 2 }",
+    tests: [BLOB],
+  },
+  {
+    name: "aad: the header is not bound",
+    file: "src/envelope/ciphertext-blob.ts",
+    find: "  frame.set(header, frame.length - BLOB_HEADER_LENGTH - IV_LENGTH);\n",
+    replace: "",
+    tests: [BLOB],
+  },
+  {
+    name: "blob: reserved bytes are not checked",
+    file: "src/envelope/ciphertext-blob.ts",
+    find: "    blob[6] === 0 &&\n    blob[7] === 0;",
+    replace: "    blob[6] === 0;",
+    tests: [BLOB],
+  },
+  {
+    name: "blob: a keyId that contradicts it is ignored",
+    file: SEAL,
+    find: "if (keyId !== undefined && context.ring.find(keyId) !== version.key) throw invalidCiphertext();",
+    replace: "void keyId;",
+    tests: [MODEL, INVALID],
+  },
+  {
+    name: "context: pairs are not sorted",
+    file: "src/envelope/encryption-context.ts",
+    find: "    const difference = (a[i] ?? 0) - (b[i] ?? 0);",
+    replace: "    const difference = 0 * (a[i] ?? 0) * (b[i] ?? 0);",
+    tests: [CONTEXT],
+  },
+  {
+    name: "reEncrypt returns a current blob unopened",
+    file: "src/operations/re-encrypt.ts",
+    find: "const plaintext = openBlob(context, located, sourceAad);",
+    replace:
+      "const plaintext = source === destination && equalBytesVartime(sourceAad, destinationAad) ? new Uint8Array(1) : openBlob(context, located, sourceAad);",
+    tests: [MODEL, REENCRYPT],
+  },
+  {
+    name: "tag: the node engine ignores a bad one",
+    file: "src/engines/node/aes-gcm.ts",
+    find: "    plaintext.fill(0);\n    return undefined;\n",
+    replace: "    return plaintext;\n",
+    tests: [GCM],
+  },
+  {
+    name: "tag: the wasm comparison is always true",
+    file: "assembly/ct.ts",
+    find: "return (difference - 1) >> 31;",
+    replace: "return (difference >> 8) + 1;",
+    tests: [GCM],
+  },
+  {
+    name: "tag: GHASH leaves out the block of lengths",
+    file: "assembly/aes-gcm/gcm.ts",
+    find: "  absorbBlocks(ACCUMULATOR, context + HASH_KEY_OFFSET, BLOCK, 1);\n  store<u64>(BLOCK, bswap<u64>(load<u64>(ACCUMULATOR)));",
+    replace: "  store<u64>(BLOCK, bswap<u64>(load<u64>(ACCUMULATOR)));",
+    tests: [GCM],
+  },
+  {
+    name: "vault: a record is not bound to its row",
+    file: "src/keys/key-record.ts",
+    find: "const fields = [RECORD_DOMAIN, record.kind, record.id, record.keyId, record.spec, record.origin];",
+    replace: "const fields = [RECORD_DOMAIN, record.kind, record.keyId, record.spec, record.origin];",
+    tests: ["test/keys/swapped-rows.test.ts"],
+  },
+  // DER
+  {
+    name: "DER: a length may be longer than needed",
+    file: "src/engines/der.ts",
+    find: 'if (length < 0x80 || length >>> (8 * (count - 1)) === 0) throw new DerError("length not minimal");',
+    replace: "",
+    tests: [DER],
+  },
+  {
+    name: "DER: a negative integer is read",
+    file: "src/engines/der.ts",
+    find: "if (first === undefined || first >= 0x80)",
+    replace: "if (first === undefined)",
+    tests: [DER],
+  },
+  {
+    name: "DER: bytes may follow",
+    file: "src/engines/der.ts",
+    find: 'if (this.#offset !== this.#bytes.length) throw new DerError("trailing bytes");',
+    replace: "",
+    tests: [DER],
+  },
+  // Batch
+  {
+    name: "batch: results are out of order",
+    file: "src/operations/batch.ts",
+    find: "      results.push(result);",
+    replace: "      results.unshift(result);",
+    tests: [BATCH],
+  },
+  {
+    name: "batch: an item of the wrong kind of error passes for a result",
+    file: "src/operations/batch.ts",
+    find: "if (!(error instanceof KmsError)) throw error;",
+    replace: "if (!(error instanceof Error)) throw error;",
+    tests: [BATCH],
+  },
+];
