@@ -172,5 +172,17 @@ export function describeRsaKeys(name: string, make: MakeEngine): void {
         }
       },
     );
+
+    test("a private exponent that fits one prime alone is InvalidKeyMaterial", () => {
+      const fields = readRsaPkcs8(pair.pkcs8);
+      const number = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+      for (const prime of [fields.p, fields.q]) {
+        // d changes by p - 1 or q - 1, which only the relation with the other prime notices.
+        const sum = number(fields.d) + number(prime) - 1n;
+        const d = Uint8Array.from(Buffer.from(sum.toString(16).padStart(512, "0"), "hex"));
+        const pkcs8 = encodeRsaPkcs8({ ...fields, d });
+        expect(codeOf(() => rsa.importPrivateKey(pkcs8))).toBe("InvalidKeyMaterial");
+      }
+    });
   });
 }

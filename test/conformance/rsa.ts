@@ -12,6 +12,7 @@ import {
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { HashName, Rsa, RsaPrivateKey, RsaPublicKey } from "../../src/engines/engine.ts";
+import { readRsaPkcs8 } from "../../src/engines/key-encoding.ts";
 import {
   bytes,
   codeOf,
@@ -37,6 +38,9 @@ const HASH_LENGTH: Readonly<Record<HashName, number>> = {
   "SHA-384": 48,
   "SHA-512": 64,
 };
+
+/** A search takes as long as luck will have it. */
+const SLOW = { timeout: 60_000 };
 
 export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): void {
   describe(`${name} as RSA`, () => {
@@ -265,6 +269,42 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       expect(rsa.verifyPkcs1Batch(checks(pkcs1), options)).toEqual([true, true, false]);
       expect(rsa.verifyPssBatch(checks(pss), options)).toEqual([true, true, false]);
       expect(rsa.signPssBatch([], options)).toEqual([]);
+    });
+
+    test(
+      "a signature or ciphertext that lost its leading zero is none, although the number is the same",
+      SLOW,
+      () => {
+        const options = { hash: "SHA-256" } as const;
+        const startsWithZero = (make: (round: number) => Uint8Array): Uint8Array => {
+          for (let round = 0; ; round++) {
+            const bytes = make(round);
+            if (bytes[0] === 0) return bytes;
+          }
+        };
+        const ciphertext = startsWithZero(() => rsa.encryptOaep(publicKey, message, options));
+        expect(rsa.decryptOaep(privateKey, ciphertext, options)).toEqual(message);
+        expect(rsa.decryptOaep(privateKey, ciphertext.subarray(1), options)).toBeUndefined();
+        const signature = startsWithZero(() => rsa.signPss(privateKey, signables("SHA-256")[0], options));
+        for (const signable of signables("SHA-256")) {
+          expect(rsa.verifyPss(publicKey, signable, signature, options)).toBe(true);
+          expect(rsa.verifyPss(publicKey, signable, signature.subarray(1), options)).toBe(false);
+        }
+      },
+    );
+
+    test("a PSS block whose unused top bit is set does not verify", () => {
+      const padding = constants.RSA_NO_PADDING;
+      const [signable, digest] = signables("SHA-256");
+      const [modulusTop = 0] = readRsaPkcs8(pair.pkcs8).n;
+      let block: Uint8Array;
+      do {
+        const signature = rsa.signPss(privateKey, digest, { hash: "SHA-256" });
+        block = publicDecrypt({ key: pair.publicKey, padding }, signature);
+      } while (((block[0] ?? 0) | 0x80) >= modulusTop);
+      const signature = privateEncrypt({ key: pair.privateKey, padding }, flipBit(block, 7));
+      expect(rsa.verifyPss(publicKey, digest, signature, { hash: "SHA-256" })).toBe(false);
+      expect(rsa.verifyPss(publicKey, signable, signature, { hash: "SHA-256" })).toBe(false);
     });
   });
 }

@@ -215,6 +215,7 @@ describe.each(CURVES)("EC keys on %s", (curve) => {
     const publicKeys = [
       keys.encodeEcSpki(curve, compressed),
       keys.encodeEcSpki(curve, Uint8Array.of(0)),
+      keys.encodeEcSpki(curve, Uint8Array.from([6 | ((point[64] ?? 0) & 1), ...point.subarray(1)])),
       encodeDer(der(DerTag.sequence, algorithm, der(DerTag.bitString, Uint8Array.of(1), point))),
     ];
     for (const key of publicKeys)
