@@ -52,7 +52,8 @@ function readPairs(context: unknown, name: string): Pair[] {
   return pairs;
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
+/** Tells objects made as `{}` or without a prototype, in any realm, from arrays and instances of classes. */
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null || prototype === Object.prototype) return true;

@@ -3,7 +3,8 @@
  * let the event loop breathe and can be cancelled in between.
  */
 
-import { copyBytes } from "../bytes.ts";
+import { copyBytes, ensureBytes } from "../bytes.ts";
+import { isPlainObject } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { OperationContext } from "./context.ts";
@@ -37,23 +38,26 @@ export async function runBatch<Request extends object, Response>(
     nextRequestId: () => context.nextRequestId(),
   };
   const results: MaybePromise<BatchItem<Response>>[] = [];
+  const count = requests.length;
   let rest: readonly Request[] = requests;
   let copies: Uint8Array[] | undefined;
   let sliceEnd = performance.now() + SLICE_MS;
   try {
-    for (let i = 0; i < requests.length; i++) {
+    for (let i = 0; i < count; i++) {
       if (performance.now() >= sliceEnd) {
         if (copies === undefined) {
           // From here on the caller may change its arrays, so the batch goes on with copies.
-          const made: Uint8Array[] = [];
-          rest = requests.map((request, index) => (index < i ? request : copyRequest(request, made)));
-          copies = made;
+          copies = [];
+          rest = copyRequests(requests, i, copies);
         }
         await nextTurn();
         signal?.throwIfAborted();
         sliceEnd = performance.now() + SLICE_MS;
       }
-      results.push(runItem(batchContext, operation, rest[i] as Request));
+      const result = runItem(batchContext, operation, rest[i] as Request);
+      // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
+      if (result instanceof Promise) result.catch(() => undefined);
+      results.push(result);
     }
     return await Promise.all(results);
   } finally {
@@ -91,26 +95,62 @@ function byteCount(requests: readonly object[]): number {
   return bytes;
 }
 
-/** Copies a request's bytes (also listed in `made`) and context; what is not valid is left for the operation to refuse. */
+/** Copies the requests from `start` on; the bytes are listed in `made` as well. */
+function copyRequests<Request extends object>(
+  requests: readonly Request[],
+  start: number,
+  made: Uint8Array[],
+): readonly Request[] {
+  return Array.from(requests, (request, index) => {
+    if (index < start || typeof request !== "object" || request === null || Array.isArray(request))
+      return request;
+    return copyRequest(request, made);
+  });
+}
+
+/**
+ * Copies a request so that the operation sees what it would have seen in the original, with its bytes and contexts
+ * copied too. What is not valid is left for the operation to refuse.
+ */
 function copyRequest<Request extends object>(request: Request, made: Uint8Array[]): Request {
-  if (typeof request !== "object" || request === null) return request;
-  const copy: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(request)) {
-    const isContext =
-      typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-    if (value instanceof Uint8Array && !isShared(value)) {
-      const bytes = copyBytes(value);
-      made.push(bytes);
-      copy[name] = bytes;
-    } else {
-      copy[name] = isContext ? { ...value } : value;
-    }
+  const copy: object = {};
+  const source = request as Record<string, unknown>;
+  const add = (name: string, enumerable: boolean): void => {
+    // Not an assignment: that of `__proto__` would hide a property which the operation must refuse.
+    const value = copyValue(source[name], made);
+    Object.defineProperty(copy, name, { value, enumerable });
+  };
+  for (const name in request) add(name, true);
+  if (isPlainObject(request)) return copy as Request;
+  // Instances of classes have getters on their prototypes, which an operation reads like fields.
+  for (let owner: object = request; !isRoot(owner); owner = Object.getPrototypeOf(owner) as object) {
+    for (const name of Object.getOwnPropertyNames(owner)) if (!Object.hasOwn(copy, name)) add(name, false);
   }
   return copy as Request;
 }
 
-function isShared(bytes: Uint8Array): boolean {
-  return typeof SharedArrayBuffer === "function" && bytes.buffer instanceof SharedArrayBuffer;
+function isRoot(owner: object | null): boolean {
+  return owner === null || Object.getPrototypeOf(owner) === null;
+}
+
+function copyValue(value: unknown, made: Uint8Array[]): unknown {
+  if (ArrayBuffer.isView(value)) {
+    if (!isBytes(value)) return value;
+    const bytes = copyBytes(value);
+    made.push(bytes);
+    return bytes;
+  }
+  return isPlainObject(value) ? { ...value } : value;
+}
+
+/** Tells whether an operation takes a value as bytes; shared and detached memory it does not. */
+function isBytes(value: unknown): value is Uint8Array {
+  try {
+    ensureBytes(value, "value");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Lets timers and I/O run. A message channel is the quickest turn that every runtime has. */
