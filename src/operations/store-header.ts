@@ -5,6 +5,7 @@
 
 import type { KeyVault } from "../engines/key-vault.ts";
 import type { KdfParameters } from "../engines/root-key.ts";
+import { isPlainObject } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
 import { recordIdentity } from "../keys/key-record.ts";
 
@@ -57,12 +58,13 @@ export function newStoreHeader(
 
 /** Reads a header row. @throws KmsError `Rejected.RecordCorrupt`, `InternalFailure` for a newer format */
 export function readStoreHeader(row: Uint8Array): StoreHeader {
-  let parsed: Record<string, unknown>;
+  let parsed: unknown;
   try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(row)) as Record<string, unknown>;
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(row));
   } catch (cause) {
     throw new KmsError("Rejected.RecordCorrupt", "The store's header is damaged.", { cause });
   }
+  ensure(isPlainObject(parsed), "Rejected.RecordCorrupt", "The store's header is damaged.");
   ensure(
     parsed["format"] === FORMAT,
     "InternalFailure",
@@ -76,7 +78,13 @@ export function readStoreHeader(row: Uint8Array): StoreHeader {
 }
 
 const MAX_SCRYPT_MEMORY = 2 ** 31;
+const MAX_PARALLELISM = 16;
 const MAX_ITERATIONS = 100_000_000;
+
+/** Tells the cost parameters scrypt takes: powers of two above 1 (RFC 7914, section 2). */
+function isPowerOfTwo(N: number): boolean {
+  return N > 1 && Number.isInteger(Math.log2(N));
+}
 
 /** Reads KDF parameters within bounds: a forged header must not exhaust the process. */
 function readKdf(value: unknown): KdfParameters {
@@ -90,7 +98,7 @@ function readKdf(value: unknown): KdfParameters {
   }
   const [N, r, p] = [count("N"), count("r"), count("p")];
   ensure(
-    kdf["name"] === "scrypt" && 128 * N * r <= MAX_SCRYPT_MEMORY && p <= 16,
+    kdf["name"] === "scrypt" && isPowerOfTwo(N) && 128 * N * r <= MAX_SCRYPT_MEMORY && p <= MAX_PARALLELISM,
     "Rejected.RecordCorrupt",
     "The store's header is damaged.",
   );

@@ -55,8 +55,9 @@ async function readFile(path: string): Promise<Uint8Array> {
     throw new KmsError("InvalidRootKey", "The root key file cannot be opened.", { cause });
   });
   try {
-    const { mode } = await handle.stat();
-    if (process.platform !== "win32" && (mode & GROUP_AND_OTHERS) !== 0) {
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw new KmsError("InvalidRootKey", "The root key file is not a file.");
+    if (process.platform !== "win32" && (stats.mode & GROUP_AND_OTHERS) !== 0) {
       throw new KmsError(
         "InvalidRootKey",
         "The root key file must be readable by its owner only (mode 0600).",
