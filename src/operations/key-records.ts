@@ -27,6 +27,12 @@ import { UsageCounter } from "../keys/usage-counter.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { storeCall } from "./store-call.ts";
 
+/**
+ * A header row that says rows were deleted and the store is not purged yet, so that a crash cannot make it forgotten.
+ * It is plain and not authenticated: a forged one makes for a purge too many.
+ */
+const PURGE_DUE = { kind: "header", id: "purge-due" } as const;
+
 export interface KeyRecordsOptions {
   readonly store: KeyStore;
   readonly vault: KeyVault;
@@ -46,7 +52,7 @@ export class KeyRecords {
   readonly #usageLimit: number;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
-  /** Rows were deleted and the store has not been purged since. */
+  /** The store has the row `PURGE_DUE`. */
   #purgeDue = false;
   #reservations: Map<KeyVersion, Promise<void>> = new Map();
 
@@ -61,6 +67,7 @@ export class KeyRecords {
 
   /** Fills the ring from the store's rows. A key with any refused row is corrupt as a whole, never half there. */
   load(rows: readonly StoredRecord[]): void {
+    this.#purgeDue = rows.some((row) => row.kind === PURGE_DUE.kind && row.id === PURGE_DUE.id);
     const byKind = (kind: StoredRecord["kind"]): Map<string, Uint8Array> =>
       new Map(rows.filter((row) => row.kind === kind).map((row) => [row.id, row.bytes]));
     const materials = byKind("version");
@@ -260,6 +267,7 @@ export class KeyRecords {
       for (const key of due) await this.#delete(key);
       if (!this.#purgeDue) return;
       await storeCall(() => this.#store.purge());
+      await this.#commit([{ action: "delete", ...PURGE_DUE }]);
       this.#purgeDue = false;
     });
   }
@@ -273,6 +281,7 @@ export class KeyRecords {
     for (const { aliasName } of this.#ring.aliasesOf(key.keyId)) {
       changes.push({ action: "delete", kind: "alias", id: aliasName });
     }
+    changes.push({ action: "put", ...PURGE_DUE, bytes: Uint8Array.of(1) });
     await this.#commit(changes);
     this.#purgeDue = true;
     for (const version of key.versions) this.#router.forget(version);

@@ -179,7 +179,7 @@ async function openVault(
 ): Promise<KeyVault> {
   const { aesGcm } = chooseEngine(platform.engine, choice, "aesGcm", 0);
   if (aesGcm === undefined) throw new Error("internal: the chosen engine has no AES-GCM");
-  const row = rows.find((candidate) => candidate.kind === "header");
+  const row = rows.find(({ kind, id }) => kind === "header" && id === "store");
   if (row === undefined) {
     ensure(rows.length === 0, "Rejected.RecordCorrupt", "The store has records but no header.");
     const header = newStoreHeader(

@@ -241,6 +241,26 @@ describe("the timer", () => {
 });
 
 describe("a store that fails", () => {
+  test("or a process that dies between removal and purge has the purge made up for at the next opening", async () => {
+    const subject = await doomed();
+    await subject.kms.close();
+    subject.clock.advance(7 * DAY);
+    subject.rows.hooks.purge = () => {
+      subject.rows.crash();
+      throw new Error("killed");
+    };
+    const options = { clock: subject.clock.read };
+    await openKms({ store: subject.rows.handle(), ...options });
+    expect([keyRows(subject.rows), subject.rows.purges]).toEqual([0, 0]);
+    delete subject.rows.hooks.purge;
+    for (let openings = 0; openings < 2; openings++) {
+      const kms = await openKms({ store: subject.rows.handle(), ...options });
+      expect(subject.rows.purges).toBe(1);
+      await kms.close();
+    }
+    expect(subject.rows.rows.size).toBe(1);
+  });
+
   test("does not keep a Kms from opening; the due key is refused and deleted later", async () => {
     const subject = await doomed();
     const { keyId } = await subject.kms.createKey();
