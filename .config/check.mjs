@@ -2,10 +2,13 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compileKernel } from "./build-wasm.mjs";
+import { buildWasm } from "./build-wasm.mjs";
 import { ROOT } from "./files.mjs";
+
+const SUMS = join(ROOT, "assembly/SHA256SUMS");
 
 const bin = (name) => join(ROOT, "node_modules/.bin", name);
 
@@ -20,16 +23,29 @@ function runs(command, ...args) {
   };
 }
 
-/** Compiles the kernels anew and compares them with those in dist/ and with the digest that git keeps. */
+/** Builds the kernels anew elsewhere and compares each with the one in dist/ and with the digests that git keeps. */
 async function wasmIsReproducible() {
-  const wasm = await compileKernel();
-  const sha256 = createHash("sha256").update(wasm).digest("hex");
-  const { base } = JSON.parse(readFileSync(join(ROOT, "dist/wasm.json"), "utf8"));
-  const recorded = readFileSync(join(ROOT, "assembly/SHA256SUMS"), "utf8").trim();
-  if (base.sha256 !== sha256) return `dist/base.wasm is ${base.sha256}, a second build ${sha256}`;
-  return recorded === `${sha256}  base.wasm`
-    ? undefined
-    : `assembly/SHA256SUMS has ${recorded}, the build ${sha256}`;
+  const folder = mkdtempSync(join(tmpdir(), "keyplane-wasm-"));
+  try {
+    await buildWasm({ outDir: folder, bytesFile: join(folder, "kernel-bytes.ts") });
+    const files = readdirSync(folder)
+      .filter((name) => name.endsWith(".wasm"))
+      .sort();
+    const sums = files.map((name) => `${digest(join(folder, name))}  ${name}\n`).join("");
+    const inDist = files.map((name) => `${digest(join(ROOT, "dist", name))}  ${name}\n`).join("");
+    if (sums !== inDist) return `dist/ has\n${inDist}a second build has\n${sums}`;
+    const recorded = existsSync(SUMS) ? readFileSync(SUMS, "utf8") : "";
+    if (process.argv.includes("--record")) writeFileSync(SUMS, sums);
+    else if (recorded !== sums)
+      return `assembly/SHA256SUMS has\n${recorded}the build has\n${sums}(npm run check -- --record)`;
+    return undefined;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function digest(file) {
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
 /** Rewrites the API reports in a temporary folder and compares. */
@@ -52,7 +68,9 @@ const steps = [
 let failed = 0;
 for (const [name, step] of steps) {
   const started = performance.now();
-  const problem = await step();
+  const problem = await Promise.resolve()
+    .then(step)
+    .catch((error) => error.stack);
   console.log(
     `${problem === undefined ? "ok    " : "FAILED"} ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
   );
