@@ -19,7 +19,11 @@ import {
   derUnsigned,
   encodeDer,
 } from "../../src/engines/der.ts";
-import { encodeDerSignature, readDerSignature } from "../../src/engines/ecdsa-signature.ts";
+import {
+  encodeDerSignature,
+  readDerSignature,
+  readP1363Signature,
+} from "../../src/engines/ecdsa-signature.ts";
 import type { CurveName } from "../../src/engines/engine.ts";
 import * as keys from "../../src/engines/key-encoding.ts";
 import { fromHex } from "../../src/engines/self-test-vectors.ts";
@@ -134,6 +138,26 @@ describe("ECDSA signatures in DER", () => {
         if (taken !== undefined) expect(taken).toEqual(pair);
       }),
     );
+  });
+
+  test.each([
+    ["P-256", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"],
+    ["secp256k1", "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"],
+  ] as const)("r and s on %s are read from 1 to n - 1 and nowhere else", (curve, order) => {
+    const n = fromHex(order);
+    const below = Uint8Array.from([...n.subarray(0, 31), (n[31] ?? 0) - 1]);
+    const one = Uint8Array.from([...new Uint8Array(31), 1]);
+    const inRange = (r: Uint8Array, s: Uint8Array): boolean[] => {
+      const pair = Uint8Array.from([...r, ...s]);
+      const read = [readP1363Signature(curve, pair), readDerSignature(curve, encodeDerSignature(pair))];
+      return read.map((taken) => taken !== undefined);
+    };
+    expect(inRange(one, below)).toEqual([true, true]);
+    expect(inRange(below, one)).toEqual([true, true]);
+    for (const outside of [new Uint8Array(32), n, new Uint8Array(32).fill(0xff)]) {
+      expect(inRange(outside, one)).toEqual([false, false]);
+      expect(inRange(one, outside)).toEqual([false, false]);
+    }
   });
 });
 
