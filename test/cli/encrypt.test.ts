@@ -109,7 +109,7 @@ describe("nothing is left behind", () => {
     expect(await expectNoTrace("no", ["decrypt", ...CONTEXT, "--key", other, "sealed"])).toBe(message);
   });
 
-  test("by a file that was changed, cut or is none, even after good frames", async () => {
+  test("[STR-12] by a file that was changed, cut or is none, even after good frames", async () => {
     const sealed = readFileSync(cli.path("sealed"));
     const flipped = Buffer.from(sealed);
     flipped[sealed.length - 1] = (flipped[sealed.length - 1] ?? 0) ^ 1;

@@ -8,19 +8,21 @@ import { printable, tableLines } from "../../src/cli/report.ts";
 import { useCli } from "./support.ts";
 
 const cli = useCli();
-const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).error === undefined;
+/** The program of util-linux that runs another one on a terminal of its own. */
+const TERMINAL = "script";
+const hasTerminal = process.platform === "linux" && spawnSync(TERMINAL, ["--version"]).error === undefined;
 
-/** Runs the command with standard output and error on a terminal of util-linux's `script`. */
+/** Runs the command with standard output and error on a terminal. */
 function onTerminal(args: string, env: Record<string, string>): { status: number | null; screen: string } {
   const { status, stdout } = spawnSync(
-    "script",
+    TERMINAL,
     ["-qefc", `"${process.execPath}" "${cli.main}" ${args}`, "/dev/null"],
     { cwd: cli.path("."), env: { ...process.env, ...env }, encoding: "latin1", input: "", timeout: 30_000 },
   );
   return { status, screen: stdout };
 }
 
-describe.skipIf(!hasScript)("on a terminal", () => {
+describe.skipIf(!hasTerminal)("on a terminal", () => {
   test("binary data is refused unless forced", () => {
     const env = { KEYPLANE_STORE: cli.path("store.db"), KEYPLANE_ROOT_KEY_FILE: cli.path("root.key") };
     const refused = onTerminal("random 16", env);
