@@ -17,3 +17,13 @@ export function equalBit(a: usize, b: usize, length: u32): u32 {
   // difference is below 256, so subtracting 1 reaches bit 31 exactly when it is 0.
   return (difference - 1) >> 31;
 }
+
+/** Tells whether 32 bits are all zero: 1 or 0. @param x secret. Time: constant. */
+export function zeroBit32(x: u32): u32 {
+  return ((x | (0 - x)) >> 31) ^ 1;
+}
+
+/** Gives all ones if a < b, else 0. @param a below 2^31, secret. @param b below 2^31, secret. Time: constant. */
+export function lessMask32(a: u32, b: u32): u32 {
+  return 0 - ((a - b) >> 31);
+}

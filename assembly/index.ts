@@ -29,6 +29,8 @@ import {
   wipe,
 } from "./memory";
 
+export * from "./aes-kw/index";
+export * from "./hash/index";
 export { AAD, AAD_CAPACITY, AES_GCM_CONTEXT_COUNT, DATA, DATA_CAPACITY, IV, KEY, TAG } from "./memory";
 
 /** Tells whether a slot and a key length are in range: 1 or 0. Time: public facts alone. */

@@ -21,6 +21,29 @@ export const IV: usize = 0x0620;
 /** Tag of a message that is worked on in chunks: 16 bytes, in for open, out for seal. */
 export const TAG: usize = 0x0630;
 
+/** Message schedule of the block that a hash absorbs; then what hashing and HMAC keep, which one wipe covers. */
+export const HASH_SCHEDULE: usize = 0x0640;
+export const HASH_SCHEDULE_LENGTH: usize = 0x280;
+export const HASH_REGIONS: usize = HASH_SCHEDULE;
+export const HASH_REGIONS_LENGTH: usize = 0x4c0;
+
+/** The two states of an HMAC key and the message in progress; hash/hmac.ts divides it. */
+export const HMAC_CONTEXT: usize = 0x08c0;
+
+/** The message in progress of a bare hash; hash/hash.ts divides it. */
+export const HASH_CONTEXT: usize = 0x0a00;
+
+/** Where the host finds a digest or MAC: up to 64 bytes. */
+export const HASH_DIGEST: usize = 0x0ac0;
+
+/** One block and the bit planes while a key is wrapped; aes-kw/index.ts divides it. */
+export const AES_KW_STATE: usize = 0x0b00;
+export const AES_KW_STATE_LENGTH: usize = 0x80;
+
+/** Round keys while a key is wrapped: 64 · 15 bytes. */
+export const AES_KW_ROUND_KEYS: usize = 0x0b80;
+export const AES_KW_ROUND_KEYS_LENGTH: usize = 0x3c0;
+
 /** Where the host puts the AAD, or one chunk of it. */
 export const AAD: usize = 0x1000;
 export const AAD_CAPACITY: u32 = 0x4000;

@@ -11,7 +11,7 @@ import { subBytes } from "./sbox-bitsliced";
  *
  * Time: constant. Source: FIPS 197, 5.1.4.
  */
-function addRoundKey(planes: usize, roundKey: usize): void {
+export function addRoundKey(planes: usize, roundKey: usize): void {
   for (let i: usize = 0; i < GROUP_LENGTH; i += 8) {
     store<u64>(planes + i, load<u64>(planes + i) ^ load<u64>(roundKey + i));
   }
