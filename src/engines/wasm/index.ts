@@ -3,15 +3,27 @@
 import type { Capabilities, Engine } from "../engine.ts";
 import { SelfTests } from "../self-test.ts";
 import { WasmAesGcm } from "./aes-gcm.ts";
+import { wasmHash, wasmHkdf, wasmHmac } from "./hash.ts";
+import { hashKernelOf } from "./hash-kernel.ts";
 import { loadKernel } from "./kernel.ts";
+import { wasmAesKw, wasmAesKwp } from "./key-wrap.ts";
+import { WasmState } from "./state.ts";
 
 export interface WasmEngineOptions {
   /** A compiled `base.wasm`, for runtimes that refuse to compile bytes; the inlined kernels if absent. */
   readonly wasm?: WebAssembly.Module | undefined;
 }
 
+const HASH_NAMES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
+const AES_NAMES = ["AES-128", "AES-192", "AES-256"] as const;
+
 const CAPABILITIES: Capabilities = {
-  aesGcm: ["AES-128", "AES-192", "AES-256"],
+  aesGcm: AES_NAMES,
+  hmac: HASH_NAMES,
+  hash: HASH_NAMES,
+  hkdf: HASH_NAMES,
+  aesKw: AES_NAMES,
+  aesKwp: AES_NAMES,
 };
 
 /**
@@ -22,12 +34,23 @@ const CAPABILITIES: Capabilities = {
  */
 export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const kernel = loadKernel(options.wasm);
-  const aesGcm = new WasmAesGcm(kernel, new SelfTests());
+  const selfTests = new SelfTests();
+  const state = new WasmState(selfTests);
+  const hashKernel = hashKernelOf(kernel);
+  const aesGcm = new WasmAesGcm(kernel, selfTests);
   return {
     name: "wasm",
     build: "base",
     capabilities: CAPABILITIES,
     aesGcm,
-    close: () => aesGcm.close(),
+    hmac: wasmHmac(hashKernel, state),
+    hash: wasmHash(hashKernel, state),
+    hkdf: wasmHkdf(hashKernel, state),
+    aesKw: wasmAesKw(hashKernel, state),
+    aesKwp: wasmAesKwp(hashKernel, state),
+    close() {
+      state.close();
+      aesGcm.close();
+    },
   };
 }

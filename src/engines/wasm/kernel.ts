@@ -21,6 +21,8 @@ interface KernelFunctions {
 
 /** Views of the arena regions the host may touch. They stay valid, because the memory never grows. */
 interface KernelRegions {
+  /** Everything the module exports, for the bindings of other primitives. */
+  readonly exports: WebAssembly.Exports;
   readonly memory: Uint8Array;
   readonly key: Uint8Array;
   readonly iv: Uint8Array;
@@ -142,6 +144,7 @@ function bindExports(exports: WebAssembly.Exports): Kernel {
   const dataCapacity = constant(exports, "DATA_CAPACITY");
   return {
     ...(exports as unknown as KernelFunctions),
+    exports,
     memory: bytes,
     key: region("KEY", LONGEST_KEY),
     iv: region("IV", IV_LENGTH),
