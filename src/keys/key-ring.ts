@@ -19,6 +19,7 @@ export class KeyRing {
   readonly #aliases: Map<string, Alias> = new Map();
   readonly #corruptKeys: Set<string> = new Set();
   readonly #corruptAliases: Set<string> = new Set();
+  readonly #corruptVersions: KeyVersion[] = [];
   /** Versions by the first four bytes of their id; random ids make longer lists a rarity. */
   readonly #versions: Map<number, KeyVersion[]> = new Map();
 
@@ -81,10 +82,19 @@ export class KeyRing {
     }
   }
 
-  /** Finds a version by its 16 id bytes. Time depends on public bytes. */
+  /**
+   * Finds a version by its 16 id bytes. Time depends on public bytes.
+   *
+   * @throws KmsError `Rejected.RecordCorrupt` for a version of a key whose records were refused
+   */
   findVersion(idBytes: Uint8Array): KeyVersion | undefined {
     const candidates = this.#versions.get(prefixOf(idBytes));
-    return candidates?.find((version) => equalBytesVartime(version.idBytes, idBytes));
+    const version = candidates?.find((candidate) => equalBytesVartime(candidate.idBytes, idBytes));
+    if (version === undefined) {
+      const corrupt = this.#corruptVersions.find((other) => equalBytesVartime(other.idBytes, idBytes));
+      if (corrupt !== undefined) this.#refuseCorrupt(corrupt.key.keyId);
+    }
+    return version;
   }
 
   findAlias(aliasName: string): Alias | undefined {
@@ -135,6 +145,11 @@ export class KeyRing {
   /** Remembers that a key's records were refused; every use of it is `Rejected.RecordCorrupt`. */
   markKeyCorrupt(keyId: string): void {
     this.#corruptKeys.add(keyId);
+  }
+
+  /** Remembers the versions of a key that is corrupt although its own record is sound. */
+  markVersionsCorrupt(key: Key): void {
+    this.#corruptVersions.push(...key.versions);
   }
 
   markAliasCorrupt(aliasName: string): void {

@@ -90,15 +90,19 @@ export class KeyRecords {
     if (opened === undefined) return undefined;
     const record = decodeKeyRecord(opened);
     const key = new Key(record.identity, record.status);
+    let whole = true;
     for (const { keyVersionId, createdAt } of record.versions) {
-      const sealedMaterial = materials.get(keyVersionId);
-      if (sealedMaterial === undefined || !this.#canOpenMaterial(key, keyVersionId, sealedMaterial))
-        return undefined;
+      const sealedMaterial = materials.get(keyVersionId) ?? new Uint8Array(0);
       const usage = this.#openUsage(key, keyVersionId, usages);
-      if (usage === "corrupt") return undefined;
-      key.versions.push(this.#version(key, keyVersionId, createdAt, sealedMaterial, usage));
+      whole &&= usage !== "corrupt" && this.#canOpenMaterial(key, keyVersionId, sealedMaterial);
+      key.versions.push(
+        this.#version(key, keyVersionId, createdAt, sealedMaterial, usage === "corrupt" ? undefined : usage),
+      );
     }
-    return key;
+    if (whole) return key;
+    // Its record is sound, so ciphertext under it can be told from a stranger's.
+    this.#ring.markVersionsCorrupt(key);
+    return undefined;
   }
 
   /** Opens the material once at load, so that a damaged row is found before the key is used. */

@@ -106,15 +106,17 @@ export interface LocatedBlob {
  * A blob that names a version which never sealed, such as one of an RSA key, is forged like one that names none.
  *
  * @param keyId what the caller believes the key to be; a contradiction is a ciphertext that cannot be opened
- * @throws KmsError `InvalidCiphertext`, `Rejected.Disabled`, `Rejected.PendingDeletion`
+ * @throws KmsError `InvalidCiphertext`, `Rejected.RecordCorrupt`, `Rejected.Disabled`, `Rejected.PendingDeletion`
  */
 export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
   context.records.refuseClosed();
   const parts = parseBlob(blob);
+  // Named first, so that a key whose record is corrupt is told from a wrong one.
+  const named = keyId === undefined ? undefined : context.ring.find(keyId);
   const version = parts === undefined ? undefined : context.ring.findVersion(parts.keyVersionId);
   if (parts === undefined || version?.usage === undefined || context.records.isGone(version.key))
     throw invalidCiphertext();
-  if (keyId !== undefined && context.ring.find(keyId) !== version.key) throw invalidCiphertext();
+  if (keyId !== undefined && named !== version.key) throw invalidCiphertext();
   assertSymmetric(version.key);
   return { version, iv: parts.iv, sealed: parts.sealed };
 }

@@ -3,7 +3,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { createRootKeyFile, Kms, type RecordKind, type RootKeyOption } from "../../src/index.ts";
 import { flipBit } from "../conformance/engine-support.ts";
 import { docVectors } from "../support/doc-vectors.ts";
@@ -70,7 +70,7 @@ async function reopened(look: (kms: Kms) => Promise<void>): Promise<void> {
 }
 
 /** Fails unless the first key is corrupt in every call that names it and the others are whole. */
-async function expectOnlyFirstCorrupt(kms: Kms): Promise<void> {
+async function expectOnlyFirstCorrupt(kms: Kms, recordIsSound: boolean): Promise<void> {
   const { aes, other, ec, hmac, blob, otherBlob } = stored;
   for (const keyId of [aes, "alias/app"]) {
     for (const call of [
@@ -86,8 +86,14 @@ async function expectOnlyFirstCorrupt(kms: Kms): Promise<void> {
       expect(refusal.httpStatus).toBe(500);
     }
   }
-  expect(["Rejected.RecordCorrupt", "InvalidCiphertext"]).toContain(
-    await codeOfCall(() => kms.advanceDecrypt({ ciphertextBlob: blob })),
+  const named = await expectRefusal(
+    () => kms.advanceDecrypt({ ciphertextBlob: blob, keyId: aes }),
+    "Rejected.RecordCorrupt",
+  );
+  expect(named.message).toContain(aes);
+  // Only the key's own record says which versions are the key's.
+  expect(await codeOfCall(() => kms.advanceDecrypt({ ciphertextBlob: blob }))).toBe(
+    recordIsSound ? "Rejected.RecordCorrupt" : "InvalidCiphertext",
   );
   expect((await kms.advanceDecrypt({ ciphertextBlob: otherBlob })).plaintext).toEqual(plaintext);
   expect((await kms.sign({ keyId: ec, message: plaintext })).signature[0]).toBe(0x30);
@@ -145,7 +151,7 @@ describe("rows", () => {
       `of kind ${kind} with %s make their key corrupt, and no other [REC-3] [REC-8]`,
       async (_, change) => {
         await stored.store.edit(kind, idOf(), change);
-        await reopened(expectOnlyFirstCorrupt);
+        await reopened((kms) => expectOnlyFirstCorrupt(kms, kind !== "key"));
       },
     );
   }
@@ -154,7 +160,7 @@ describe("rows", () => {
     "of kind %s that are gone make their key corrupt [REC-8]",
     async (kind) => {
       await stored.store.edit(kind, stored.versions.aes, () => undefined);
-      await reopened(expectOnlyFirstCorrupt);
+      await reopened((kms) => expectOnlyFirstCorrupt(kms, true));
     },
   );
 
@@ -222,6 +228,20 @@ describe("rows", () => {
         expect((await kms.encrypt({ keyId: "alias/other", plaintext })).keyId).toBe(stored.other);
       });
     }
+  });
+
+  test("that say a purge is due make for a purge when the store is opened, and go [REC-10]", async () => {
+    await stored.store.open();
+    await stored.store.commit([{ action: "put", kind: "header", id: "purge-due", bytes: Uint8Array.of(1) }]);
+    await stored.store.close();
+    const purge = vi.spyOn(stored.store, "purge");
+    await reopened(async (kms) => {
+      expect((await kms.advanceDecrypt({ ciphertextBlob: stored.blob })).plaintext).toEqual(plaintext);
+    });
+    expect(purge).toHaveBeenCalledTimes(1);
+    expect((await stored.store.rows()).filter(({ kind }) => kind === "header").map(({ id }) => id)).toEqual([
+      "store",
+    ]);
   });
 
   test("of an older count of the same version open, as the specification warns [REC-9]", async () => {
