@@ -161,6 +161,20 @@ export const DEFECTS = [
     tests: [DELETION],
   },
   {
+    name: "a crash makes a purge forgotten",
+    file: RECORDS,
+    find: "    this.#purgeDue = rows.some((row) => row.kind === PURGE_DUE.kind && row.id === PURGE_DUE.id);\n",
+    replace: "",
+    tests: [DELETION],
+  },
+  {
+    name: "an alias outlives the date of its key",
+    file: "src/operations/aliases.ts",
+    find: "return key !== undefined && context.records.isGone(key);",
+    replace: "return key === undefined && context === undefined;",
+    tests: [MODEL, DELETION],
+  },
+  {
     name: "handles of a deleted key are kept",
     file: RECORDS,
     find: "    for (const version of key.versions) this.#router.forget(version);\n",
@@ -352,10 +366,24 @@ export const DEFECTS = [
     tests: [BATCH],
   },
   {
-    name: "batch: an item of the wrong kind of error passes for a result",
+    name: "batch: a bad item ends it",
     file: "src/operations/batch.ts",
     find: "if (!(error instanceof KmsError)) throw error;",
-    replace: "if (!(error instanceof Error)) throw error;",
+    replace: "if (error instanceof KmsError) throw error;",
+    tests: [BATCH, COUNTER],
+  },
+  {
+    name: "batch: goes on after its signal",
+    file: "src/operations/batch.ts",
+    find: "        signal?.throwIfAborted();\n",
+    replace: "        void signal;\n",
+    tests: [BATCH],
+  },
+  {
+    name: "batch: sees what the caller does to its arrays later",
+    file: "src/operations/batch.ts",
+    find: "rest = copyRequests(requests, i, copies);",
+    replace: "copyRequests(requests, i, copies);",
     tests: [BATCH],
   },
 ];

@@ -365,7 +365,7 @@ const aliasName = fc.constantFrom(...ALIASES);
 const aad = fc.nat({ max: CONTEXTS.length - 1 });
 /** Absent half of the time. */
 const half = <T>(arbitrary: Arbitrary<T>): Arbitrary<T | undefined> =>
-  fc.option(arbitrary, { nil: undefined, freq: 1 });
+  fc.option(arbitrary, { nil: undefined, freq: 2 });
 const step = <T extends unknown[]>(
   name: string,
   action: (...parameters: T) => Action,
