@@ -12,3 +12,17 @@ export function whenReady<T, R>(
 ): MaybePromise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }
+
+/** Runs `last` when the work is done or has failed, now or later. */
+export function finallyRun<T>(work: () => MaybePromise<T>, last: () => void): MaybePromise<T> {
+  let result: MaybePromise<T>;
+  try {
+    result = work();
+  } catch (error) {
+    last();
+    throw error;
+  }
+  if (result instanceof Promise) return result.finally(last);
+  last();
+  return result;
+}

@@ -3,7 +3,7 @@
 import { randomBytes } from "../engines/random.ts";
 import { ensure } from "../errors.ts";
 import { assertSymmetric } from "../keys/key.ts";
-import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, resolveKey } from "./context.ts";
 import { type ExportDataKeyResponse, readWrapping, type WrappingFields } from "./export-data-key.ts";
 import { type DataKeyFields, readDataKeyLength } from "./generate-data-key.ts";
@@ -48,10 +48,9 @@ export function generateAndExportDataKey(
   assertSymmetric(key);
   const version = key.primaryVersion;
   const dataKey = randomBytes(length);
-  const exportedDataKey = wrapping.wrap(dataKey);
-  return whenReady(sealUnder(context, "advance", version, dataKey, aad), (sealed) => {
-    dataKey.fill(0);
-    return {
+  const seal = (): MaybePromise<GenerateAndExportDataKeyResponse> => {
+    const exportedDataKey = wrapping.wrap(dataKey);
+    return whenReady(sealUnder(context, "advance", version, dataKey, aad), (sealed) => ({
       keyId: key.keyId,
       keyVersionId: version.keyVersionId,
       exportedDataKey,
@@ -59,6 +58,7 @@ export function generateAndExportDataKey(
       iv: sealed.iv,
       algorithm: "AES_GCM",
       requestId: context.nextRequestId(),
-    };
-  });
+    }));
+  };
+  return finallyRun(seal, () => void dataKey.fill(0));
 }

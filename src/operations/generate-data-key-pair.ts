@@ -8,9 +8,10 @@ import type { FrameMode } from "../envelope/ciphertext-blob.ts";
 import { encodePem } from "../envelope/pem.ts";
 import { assertSymmetric } from "../keys/key.ts";
 import { type KeyPairSpec, materialOf } from "../keys/key-spec.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { type AadFields, checkFields, fields, readAad, readChoice, readString } from "./input.ts";
-import { sealUnder } from "./seal.ts";
+import { type SealedText, sealUnder } from "./seal.ts";
 
 export type KeyFormat = "PEM" | "DER";
 
@@ -63,7 +64,7 @@ async function makePair(
     const version = mode === "detached" ? current.initialVersion : current.primaryVersion;
     const privateKey =
       keyFormat === "PEM" ? encodePem("PRIVATE KEY", pair.pkcs8) : new Uint8Array(pair.pkcs8);
-    const sealed = await sealUnder(context, mode, version, privateKey, aad);
+    const sealed = await sealOrWipe(() => sealUnder(context, mode, version, privateKey, aad), privateKey);
     return {
       keyId: current.keyId,
       keyVersionId: version.keyVersionId,
@@ -77,6 +78,16 @@ async function makePair(
     };
   } finally {
     pair.pkcs8.fill(0);
+  }
+}
+
+/** Wipes the private key when it cannot be sealed: nobody is going to be given it. */
+async function sealOrWipe(seal: () => MaybePromise<SealedText>, privateKey: Uint8Array): Promise<SealedText> {
+  try {
+    return await seal();
+  } catch (error) {
+    privateKey.fill(0);
+    throw error;
   }
 }
 

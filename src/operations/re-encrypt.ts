@@ -4,7 +4,7 @@ import { copyBytes, equalBytesVartime } from "../bytes.ts";
 import type { EncryptionContext } from "../envelope/encryption-context.ts";
 import { ensure } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
-import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { checkFields, fields, readAad, readCiphertextBlob, readOptionalString } from "./input.ts";
 import { locateBlob, openBlob, sealUnder } from "./seal.ts";
@@ -94,20 +94,6 @@ export function reEncrypt(
       ),
     wipe,
   );
-}
-
-/** Runs `last` when the work is done or has failed, now or later. */
-function finallyRun<T>(work: () => MaybePromise<T>, last: () => void): MaybePromise<T> {
-  let result: MaybePromise<T>;
-  try {
-    result = work();
-  } catch (error) {
-    last();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(last);
-  last();
-  return result;
 }
 
 function answer(

@@ -1,7 +1,10 @@
 /** What tests of a whole `Kms` share: opening one, keys of each kind, and reading refusals. */
 
-import { afterAll, expect } from "vitest";
+import { afterAll, expect, vi } from "vitest";
 import { type CreateKeyRequest, Kms, KmsError, type KmsOptions } from "../../src/index.ts";
+
+// RSA keys take seconds to find on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 });
 
 /** Opens a `Kms` (in memory unless told otherwise) that is closed when the file's tests are done. */
 export async function openKms(options: KmsOptions = {}): Promise<Kms> {
