@@ -29,7 +29,7 @@ describe("the counter", () => {
       fc.property(fc.integer({ min: 1, max: 9000 }), (limit) => {
         const counter = new UsageCounter(0, limit);
         let uses = 0;
-        for (;;) {
+        for (let turns = 0; turns <= 3 * limit; turns++) {
           if (counter.take()) {
             uses += 1;
             continue;
