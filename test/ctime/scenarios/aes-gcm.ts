@@ -1,0 +1,265 @@
+/** AES-GCM through the engine: keys and plaintexts are secret; lengths, IVs, AAD and the verdict are public. */
+
+import { createCipheriv } from "node:crypto";
+import type { AesKey } from "../../../src/engines/engine.ts";
+import type { Rig } from "../rig.ts";
+import { type Input, type Scenario, secretInputs, seededBytes } from "../scenario.ts";
+import { derive, member, withWrongByte } from "./members.ts";
+
+const TAG_LENGTH = 16;
+const ivOf = (n: number): Uint8Array => seededBytes(`iv ${n}`, 12);
+const aadOf = (length: number): Uint8Array => seededBytes("aad", length);
+
+function sealByNode(key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+  const cipher = createCipheriv(`aes-${key.length * 8}-gcm` as "aes-256-gcm", key, iv, {
+    authTagLength: TAG_LENGTH,
+  });
+  cipher.setAAD(aad);
+  return new Uint8Array(Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]));
+}
+
+function gcmOf({ engine }: Rig): NonNullable<Rig["engine"]["aesGcm"]> {
+  if (engine.aesGcm === undefined) throw new Error("the engine serves no AES-GCM");
+  return engine.aesGcm;
+}
+
+/** Imports the key of an input, uses it and destroys it. */
+function withKey<T>(rig: Rig, input: Input, use: (key: AesKey) => T, name: string = "key"): T {
+  const key = gcmOf(rig).importKey(member(input, name));
+  try {
+    return use(key);
+  } finally {
+    key.destroy();
+  }
+}
+
+function importScenario(keyLength: number): Scenario {
+  const nothing = new Uint8Array(0);
+  return {
+    name: `AES-${8 * keyLength}: import a key`,
+    inputs: secretInputs({ key: keyLength }),
+    // The empty message makes an engine build whatever it builds on first use.
+    run: (rig, input) => withKey(rig, input, (key) => gcmOf(rig).seal(key, ivOf(0), nothing)),
+    expected: (input) => sealByNode(member(input, "key"), ivOf(0), nothing, nothing),
+  };
+}
+
+interface Shape {
+  readonly keyLength: number;
+  readonly aadLength: number;
+  readonly length: number;
+  readonly count?: number;
+}
+
+const shapeName = ({ keyLength, aadLength, length }: Shape): string =>
+  `AES-${8 * keyLength}, ${length} bytes, ${aadLength} of AAD`;
+
+function sealScenario(shape: Shape): Scenario {
+  const aad = aadOf(shape.aadLength);
+  return {
+    name: `${shapeName(shape)}: seal`,
+    inputs: secretInputs({ key: shape.keyLength, plaintext: shape.length }, shape.count),
+    run: (rig, input) =>
+      withKey(rig, input, (key) => gcmOf(rig).seal(key, ivOf(0), member(input, "plaintext"), aad)),
+    expected: (input) => sealByNode(member(input, "key"), ivOf(0), member(input, "plaintext"), aad),
+  };
+}
+
+function openScenario(shape: Shape): Scenario {
+  const aad = aadOf(shape.aadLength);
+  return {
+    name: `${shapeName(shape)}: open`,
+    inputs: derive(secretInputs({ key: shape.keyLength, plaintext: shape.length }, shape.count), (input) => ({
+      sealed: sealByNode(member(input, "key"), ivOf(0), member(input, "plaintext"), aad),
+    })),
+    run: (rig, input) =>
+      withKey(rig, input, (key) => gcmOf(rig).open(key, ivOf(0), member(input, "sealed"), aad)),
+    expected: (input) => member(input, "plaintext"),
+  };
+}
+
+const WRONG_BYTES: readonly (readonly [string, number])[] = [
+  ["first", TAG_LENGTH],
+  ["middle", 8],
+  ["last", 1],
+];
+
+/** Opens under tags that are wrong in one byte: the place of that byte must not show. */
+function forgedScenarios(shape: Shape): Scenario[] {
+  const open = openScenario(shape);
+  const nameOf = (place: string): string => `${shapeName(shape)}: refuse a tag whose ${place} byte is wrong`;
+  return WRONG_BYTES.map(([place, fromEnd], n) => ({
+    ...open,
+    name: nameOf(place),
+    inputs: derive(open.inputs, (input) => ({ sealed: withWrongByte(member(input, "sealed"), -fromEnd) })),
+    expected: () => undefined,
+    ...(n > 0 ? { sameTraceAs: nameOf("first") } : {}),
+  }));
+}
+
+const BATCH_LENGTHS: readonly number[] = [32, 0, 16, 33, 64, 200];
+const batchNames = BATCH_LENGTHS.map((_, n) => `plaintext${n}`);
+const BATCH_SECRETS: Readonly<Record<string, number>> = {
+  key: 32,
+  otherKey: 16,
+  ...Object.fromEntries(BATCH_LENGTHS.map((length, n) => [`plaintext${n}`, length])),
+};
+
+/** Every third item of the batch has a key of its own. */
+const keyNameOf = (n: number): string => (n % 3 === 2 ? "otherKey" : "key");
+
+function sealedBatch(input: Input): Uint8Array[] {
+  const aad = aadOf(20);
+  return batchNames.map((name, n) =>
+    sealByNode(member(input, keyNameOf(n)), ivOf(n), member(input, name), aad),
+  );
+}
+
+function sealBatchScenario(): Scenario {
+  const aad = aadOf(20);
+  return {
+    name: "batch of mixed lengths and keys: seal",
+    inputs: secretInputs(BATCH_SECRETS),
+    run: (rig, input) =>
+      withKey(rig, input, (key) =>
+        withKey(
+          rig,
+          input,
+          (otherKey) => {
+            const items = batchNames.map((name, n) => ({
+              iv: ivOf(n),
+              plaintext: member(input, name),
+              aad,
+              ...(keyNameOf(n) === "key" ? {} : { key: otherKey }),
+            }));
+            return gcmOf(rig).sealBatch(key, items);
+          },
+          "otherKey",
+        ),
+      ),
+    expected: sealedBatch,
+  };
+}
+
+/** @param forged number of an item whose tag is wrong; none if absent */
+function openBatchScenario(forged?: number): Scenario {
+  const aad = aadOf(20);
+  return {
+    name: `batch of mixed lengths and keys: open${forged === undefined ? "" : ", one tag wrong"}`,
+    inputs: derive(secretInputs(BATCH_SECRETS), (input) =>
+      Object.fromEntries(
+        sealedBatch(input).map((sealed, n) => {
+          return [`sealed${n}`, n === forged ? withWrongByte(sealed, -1) : sealed];
+        }),
+      ),
+    ),
+    run: (rig, input) =>
+      withKey(rig, input, (key) =>
+        withKey(
+          rig,
+          input,
+          (otherKey) => {
+            const items = batchNames.map((_, n) => ({
+              iv: ivOf(n),
+              sealed: member(input, `sealed${n}`),
+              aad,
+              ...(keyNameOf(n) === "key" ? {} : { key: otherKey }),
+            }));
+            return gcmOf(rig).openBatch(key, items);
+          },
+          "otherKey",
+        ),
+      ),
+    expected: (input) => batchNames.map((name, n) => (n === forged ? undefined : member(input, name))),
+  };
+}
+
+const PACKED = { count: 9, aadLength: 24, plaintextLength: 32 } as const;
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+function sealPackedRecords(input: Input): Uint8Array[] {
+  const plaintexts = member(input, "plaintexts");
+  return Array.from({ length: PACKED.count }, (_, n) => {
+    const plaintext = plaintexts.subarray(n * PACKED.plaintextLength, (n + 1) * PACKED.plaintextLength);
+    return sealByNode(member(input, "key"), ivOf(n), plaintext, aadOf(PACKED.aadLength));
+  });
+}
+
+/** Lays records of iv ‖ aad ‖ body end to end. */
+const records = (bodies: readonly Uint8Array[]): Uint8Array =>
+  concat(bodies.flatMap((body, n) => [ivOf(n), aadOf(PACKED.aadLength), body]));
+
+const packedInputs = (): Input[] =>
+  secretInputs({ key: 32, plaintexts: PACKED.count * PACKED.plaintextLength });
+
+function sealPackedScenario(): Scenario {
+  return {
+    name: "packed batch of nine wraps: seal",
+    inputs: derive(packedInputs(), (input) => ({
+      records: records(
+        Array.from({ length: PACKED.count }, (_, n) =>
+          member(input, "plaintexts").subarray(n * PACKED.plaintextLength, (n + 1) * PACKED.plaintextLength),
+        ),
+      ),
+    })),
+    run: (rig, input) =>
+      withKey(rig, input, (key) => gcmOf(rig).sealPacked(key, member(input, "records"), PACKED)),
+    expected: (input) => concat(sealPackedRecords(input)),
+  };
+}
+
+/** @param forged number of a record whose tag is wrong; none if absent */
+function openPackedScenario(forged?: number): Scenario {
+  return {
+    name: `packed batch of nine wraps: open${forged === undefined ? "" : ", one tag wrong"}`,
+    inputs: derive(packedInputs(), (input) => ({
+      records: records(
+        sealPackedRecords(input).map((sealed, n) => (n === forged ? withWrongByte(sealed, -1) : sealed)),
+      ),
+    })),
+    run: (rig, input) =>
+      withKey(rig, input, (key) => gcmOf(rig).openPacked(key, member(input, "records"), PACKED)),
+    expected: (input) => {
+      const plaintexts = member(input, "plaintexts").slice();
+      const ok = new Uint8Array(PACKED.count).fill(1);
+      if (forged !== undefined) {
+        ok[forged] = 0;
+        plaintexts.fill(0, forged * PACKED.plaintextLength, (forged + 1) * PACKED.plaintextLength);
+      }
+      return { plaintexts, ok };
+    },
+  };
+}
+
+/** Adds the scenario to the timing test. */
+const timed = (scenario: Scenario): Scenario => ({ ...scenario, timed: true });
+
+const SHAPES: readonly Shape[] = [
+  { keyLength: 32, aadLength: 64, length: 32 },
+  { keyLength: 24, aadLength: 13, length: 31 },
+  { keyLength: 16, aadLength: 0, length: 100 },
+  { keyLength: 32, aadLength: 64, length: 256 },
+  { keyLength: 32, aadLength: 20, length: 1000 },
+  { keyLength: 16, aadLength: 300, length: 4100 },
+  // AAD beyond one chunk makes the engine feed the message piece by piece.
+  { keyLength: 32, aadLength: 17_000, length: 40 },
+];
+
+export const AES_GCM_SCENARIOS: readonly Scenario[] = [
+  ...[16, 24].map(importScenario),
+  timed(importScenario(32)),
+  ...SHAPES.map(sealScenario).map((scenario, n) => (n === 0 || n === 4 ? timed(scenario) : scenario)),
+  ...SHAPES.map(openScenario).map((scenario, n) => (n === 0 ? timed(scenario) : scenario)),
+  ...[...SHAPES.slice(0, 3), ...SHAPES.slice(-1)]
+    .flatMap(forgedScenarios)
+    .map((scenario, n) => (n === WRONG_BYTES.length - 1 ? timed(scenario) : scenario)),
+  sealBatchScenario(),
+  openBatchScenario(),
+  openBatchScenario(3),
+  sealPackedScenario(),
+  openPackedScenario(),
+  openPackedScenario(4),
+];

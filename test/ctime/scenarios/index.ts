@@ -1,0 +1,8 @@
+/** Every scenario of the constant-time tools. A kernel joins the gate by adding its own here. */
+
+import type { Scenario } from "../scenario.ts";
+import { AES_GCM_SCENARIOS } from "./aes-gcm.ts";
+import { AES_KW_SCENARIOS } from "./aes-kw.ts";
+import { HASH_SCENARIOS } from "./hash.ts";
+
+export const SCENARIOS: readonly Scenario[] = [...AES_GCM_SCENARIOS, ...AES_KW_SCENARIOS, ...HASH_SCENARIOS];

@@ -1,0 +1,107 @@
+/**
+ * Times scenarios on two classes of inputs that agree in all that is public. Both classes pass through one set of
+ * buffers and one copy loop, since a difference of addresses or of copying shows as large as a leak.
+ */
+
+import { type OpenRig, openRig } from "./rig.ts";
+import { type Input, type Scenario, seededBytes } from "./scenario.ts";
+import { toWasm } from "./wat.ts";
+import { largestT } from "./welch.ts";
+
+export interface TimedCase {
+  readonly name: string;
+  readonly classes: readonly [readonly Input[], readonly Input[]];
+  readonly run: (rig: OpenRig, input: Input) => unknown;
+  readonly rig: OpenRig;
+}
+
+/** Inputs of each class that lie ready; both classes have as many, so that both take as much cache. */
+const POOL = 32;
+
+/** Repeats inputs to POOL copies, each in memory of its own. */
+function poolOf(inputs: readonly Input[]): Input[] {
+  return Array.from({ length: POOL }, (_, n) => {
+    const input = inputs[n % inputs.length] ?? {};
+    return Object.fromEntries(Object.entries(input).map(([name, bytes]) => [name, bytes.slice()]));
+  });
+}
+
+/**
+ * Sets a scenario against itself, all-zero secrets against the rest; or, where it must look like another one, against
+ * that.
+ */
+export function timedCase(
+  scenario: Scenario,
+  others: readonly Scenario[],
+  wasm: Uint8Array<ArrayBuffer>,
+): TimedCase {
+  const { inputs, name, run } = scenario;
+  const other = others.find((candidate) => candidate.name === scenario.sameTraceAs);
+  const [, , zeros = {}] = inputs;
+  return {
+    name,
+    classes:
+      other === undefined
+        ? [poolOf([zeros]), poolOf(inputs.slice(-POOL))]
+        : [poolOf(other.inputs), poolOf(inputs)],
+    run,
+    rig: openRig(wasm, { engine: true }),
+  };
+}
+
+const CONTROL = `(module
+  (memory (export "memory") 1)
+  (func (export "equal") (result i32)
+    (local $i i32)
+    (loop $next
+      (if (i32.ne (i32.load8_u (local.get $i)) (i32.load8_u offset=64 (local.get $i))) (then (return (i32.const 0))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $i) (i32.const 32))))
+    (i32.const 1)))`;
+
+/** The positive control: a comparison with an early exit, on strings that differ in their first or their last byte. */
+export function controlCase(): TimedCase {
+  const wrongAt = (place: number): Input => {
+    const right = seededBytes("control", 32);
+    const wrong = right.slice();
+    wrong[place] = (wrong[place] ?? 0) ^ 1;
+    return { right, wrong };
+  };
+  return {
+    name: "positive control: a comparison with an early exit",
+    classes: [poolOf([wrongAt(0)]), poolOf([wrongAt(31)])],
+    run: (rig, { right, wrong }) => {
+      const { memory } = rig;
+      if (right !== undefined) memory.set(right, 0);
+      if (wrong !== undefined) memory.set(wrong, 64);
+      return rig.call("equal");
+    },
+    rig: openRig(toWasm(CONTROL), { engine: false }),
+  };
+}
+
+/** Times a case and returns its largest |t|. The seed orders the classes. */
+export function timeCase({ classes, run, rig }: TimedCase, samples: number, seed: number): number {
+  const order = seededBytes(`order ${seed}`, samples);
+  const names = Object.keys(classes[0][0] ?? {});
+  const stage = poolOf([classes[0][0] ?? {}])[0] ?? {};
+  const times = new Float64Array(samples);
+  const chosen = new Uint8Array(samples);
+  const sample = (i: number): number => {
+    const byte = order[i] ?? 0;
+    const which = (byte & 1) as 0 | 1;
+    const input = classes[which][(byte >> 1) % POOL];
+    for (const name of names) {
+      const bytes = input?.[name];
+      if (bytes !== undefined) stage[name]?.set(bytes);
+    }
+    chosen[i] = which;
+    const start = performance.now();
+    run(rig, stage);
+    return performance.now() - start;
+  };
+  // The compilers are done with the code before a time counts.
+  for (let i = 0; i < Math.max(20_000, samples / 10); i++) sample(i % samples);
+  for (let i = 0; i < samples; i++) times[i] = sample(i);
+  return largestT(times, chosen);
+}
