@@ -1,6 +1,8 @@
 /** Runs the HKDF conformance suite over every engine that serves it. */
 
 import { createNodeEngine } from "../../src/engines/node/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeHkdf } from "../conformance/hkdf.ts";
 
+describeHkdf("wasm", createWasmEngine);
 describeHkdf("node", createNodeEngine);

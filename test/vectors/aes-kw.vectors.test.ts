@@ -22,12 +22,14 @@ function judgeWrap(wrap: KeyWrap, vector: Vector): Verdict {
 
 describeWycheproof({
   family: "AES key wrap",
+  primitive: "aesKw",
   files: /^aes_wrap_test\.json$/,
   group: (engine) => (vector) => judgeWrap(served(engine, "aesKw"), vector),
 });
 
 describeWycheproof({
   family: "AES key wrap with padding",
+  primitive: "aesKwp",
   files: /^aes_kwp_test\.json$/,
   group: (engine) => (vector) => judgeWrap(served(engine, "aesKwp"), vector),
 });

@@ -27,6 +27,7 @@ function importPeer(ecdsa: Ecdsa, curve: CurveName, key: Uint8Array): EcPublicKe
 
 describeWycheproof({
   family: "ECDH",
+  primitive: "ecdh",
   files: /^ecdh_secp256[rk]1(_ecpoint)?_test\.json$/,
   group(engine, group) {
     const ecdsa = served(engine, "ecdsa");

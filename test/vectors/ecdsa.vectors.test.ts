@@ -12,6 +12,7 @@ function curveOf(group: Group): CurveName | undefined {
 
 describeWycheproof({
   family: "ECDSA",
+  primitive: "ecdsa",
   files: /^ecdsa_secp256[rk]1_sha(1|256|384|512)(_p1363)?_test\.json$/,
   group(engine, group) {
     const ecdsa = served(engine, "ecdsa");

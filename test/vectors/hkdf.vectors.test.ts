@@ -5,6 +5,7 @@ import { describeWycheproof, hexField, judge, same } from "./wycheproof.ts";
 
 describeWycheproof({
   family: "HKDF",
+  primitive: "hkdf",
   files: /^hkdf_sha(1|256|384|512)_test\.json$/,
   group(engine, _group, algorithm) {
     const hkdf = served(engine, "hkdf");

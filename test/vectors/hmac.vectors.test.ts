@@ -5,6 +5,7 @@ import { describeWycheproof, hexField, judge, same } from "./wycheproof.ts";
 
 describeWycheproof({
   family: "HMAC",
+  primitive: "hmac",
   files: /^hmac_sha(1|256|384|512)_test\.json$/,
   group(engine, group, algorithm) {
     const hmac = served(engine, "hmac");

@@ -38,6 +38,7 @@ function judgeSignature(vector: Vector, hash: HashName, verify: (signable: Signa
 
 describeWycheproof({
   family: "RSA PKCS#1 v1.5 verification",
+  primitive: "rsa",
   files: /^rsa_signature_(2048|3072|4096)_sha(1|256|384|512)_test\.json$/,
   group(engine, group) {
     const rsa = served(engine, "rsa");
@@ -53,6 +54,7 @@ describeWycheproof({
 
 describeWycheproof({
   family: "RSA PSS verification",
+  primitive: "rsa",
   files: /^rsa_pss_(2048|3072|4096)_sha(1|256|384|512)_mgf1_\d+_test\.json$/,
   group(engine, group) {
     const rsa = served(engine, "rsa");
@@ -69,6 +71,7 @@ describeWycheproof({
 
 describeWycheproof({
   family: "RSA PKCS#1 v1.5 generation",
+  primitive: "rsa",
   files: /^rsa_pkcs1_(2048|3072|4096)_sig_gen_test\.json$/,
   group(engine, group) {
     const rsa = served(engine, "rsa");
@@ -90,6 +93,7 @@ describeWycheproof({
 
 describeWycheproof({
   family: "RSA OAEP decryption",
+  primitive: "rsa",
   files: /^rsa_oaep_(2048|3072|4096)_sha(1|256|384|512)_mgf1sha(1|256|384|512)_test\.json$/,
   group(engine, group) {
     const rsa = served(engine, "rsa");

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Engine, HashName } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { HASHES } from "../conformance/engine-support.ts";
 
 /** What every Wycheproof test has; the rest of its fields are hex. */
@@ -37,6 +38,8 @@ export type Verdict = "right" | "wrong" | "unserved";
 /** One family of files and how to run a test of it. */
 export interface Runner {
   readonly family: string;
+  /** What an engine must have for the files to be run on it. */
+  readonly primitive: "ecdh" | "ecdsa" | "rsa" | "hmac" | "hkdf" | "aesKw" | "aesKwp";
   readonly files: RegExp;
   /** Makes the function that judges the tests of a group of a file; "unserved" where none of the group applies. */
   group(engine: Engine, group: Group, algorithm: string): ((vector: Vector) => Verdict) | "unserved";
@@ -45,7 +48,10 @@ export interface Runner {
 }
 
 /** Engines by name; each is made once a file. */
-const ENGINES: readonly (readonly [string, () => Engine])[] = [["node", createNodeEngine]];
+const ENGINES: readonly (readonly [string, () => Engine])[] = [
+  ["wasm", createWasmEngine],
+  ["node", createNodeEngine],
+];
 
 /** Decodes a field that Wycheproof writes in hex. */
 export function hexField(holder: Group | Vector, field: string): Uint8Array {
@@ -81,6 +87,7 @@ export function describeWycheproof(runner: Runner): void {
       undefined);
     return;
   }
+  const engines = ENGINES.filter(([, makeEngine]) => makeEngine()[runner.primitive] !== undefined);
   const directory = join(folder, "wycheproof");
   const names = readdirSync(directory).filter((name) => runner.files.test(name));
   test(`there are Wycheproof files for ${runner.family}`, () => {
@@ -90,7 +97,7 @@ export function describeWycheproof(runner: Runner): void {
     const { algorithm, numberOfTests, testGroups } = JSON.parse(
       readFileSync(join(directory, name), "utf8"),
     ) as VectorFile;
-    describe.each(ENGINES)("the %s engine", (engineName, makeEngine) => {
+    describe.each(engines)("the %s engine", (engineName, makeEngine) => {
       const unserved = runner.unserved?.(engineName, name, testGroups) ?? 0;
       let engine: Engine;
       beforeAll(() => {

@@ -1,0 +1,85 @@
+/** That hashing, HMAC, HKDF and key wrapping leave no byte of a key, a message or a result in the wasm memory. */
+
+import { randomBytes } from "node:crypto";
+import { beforeEach, describe, expect, test } from "vitest";
+import { compileKernel } from "../../../.config/build-wasm.mjs";
+import type { Engine } from "../../../src/engines/engine.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { codeOf, flipBit, HASHES, served } from "../../conformance/engine-support.ts";
+
+const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+
+const wasm = await compileKernel();
+
+describe("the memory of a wasm engine", { timeout: 60_000 }, () => {
+  let engine: Engine;
+  let memory: Uint8Array;
+  let before: Uint8Array;
+
+  // A module of its own gives each test an instance of its own; the engine's memory is the one that appears with it.
+  beforeEach(() => {
+    const module = new WebAssembly.Module(wasm);
+    const instances: WebAssembly.Instance[] = [];
+    const { Instance } = WebAssembly;
+    WebAssembly.Instance = class extends Instance {
+      constructor(source: WebAssembly.Module, imports?: WebAssembly.Imports) {
+        super(source, imports);
+        instances.push(this);
+      }
+    };
+    try {
+      engine = createWasmEngine({ wasm: module });
+    } finally {
+      WebAssembly.Instance = Instance;
+    }
+    const [instance] = instances;
+    if (instance === undefined) throw new Error("the engine made no instance");
+    memory = new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer);
+    before = memory.slice();
+  });
+
+  /** Gives the first address that a call changed for good; -1 if none. */
+  const residue = (): number => memory.findIndex((byte, address) => byte !== before[address]);
+
+  test("begins with public constants alone and notices a byte that is left", () => {
+    expect(residue()).toBe(-1);
+    memory[0x700] = 1;
+    expect(residue()).toBe(0x700);
+  });
+
+  test.each([1, 64, 100, 200_000])("keeps nothing of hashing and HMAC over %i bytes", (length) => {
+    for (const name of HASHES) {
+      served(engine, "hash")(name, random(length));
+      expect(residue()).toBe(-1);
+      served(engine, "hmac").sign(name, random(40), random(length));
+      expect(residue()).toBe(-1);
+      served(engine, "hmac").sign(name, random(length), random(40));
+      expect(residue()).toBe(-1);
+    }
+  });
+
+  test.each([10, 70_000])("keeps nothing of HKDF over %i bytes", (length) => {
+    for (const name of HASHES) {
+      served(engine, "hkdf")(name, random(length), random(length), random(length), 200);
+      expect(residue()).toBe(-1);
+    }
+  });
+
+  test("keeps nothing of a key wrapped, unwrapped or refused", () => {
+    for (const mode of ["aesKw", "aesKwp"] as const) {
+      const wrap = served(engine, mode);
+      for (const length of mode === "aesKw" ? [16, 32, 4096] : [1, 8, 33, 4095]) {
+        const kek = random(32);
+        const wrapped = wrap.wrap(kek, random(length));
+        expect(residue()).toBe(-1);
+        expect(wrap.unwrap(kek, wrapped)).toBeDefined();
+        expect(residue()).toBe(-1);
+        expect(wrap.unwrap(kek, flipBit(wrapped, 77))).toBeUndefined();
+        expect(residue()).toBe(-1);
+      }
+      expect(codeOf(() => wrap.wrap(random(20), random(16)))).toBe("InvalidKeyMaterial");
+      expect(codeOf(() => wrap.wrap(random(16), new Uint8Array(0)))).toBe("InvalidParameter");
+      expect(residue()).toBe(-1);
+    }
+  });
+});
