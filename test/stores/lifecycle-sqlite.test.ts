@@ -19,9 +19,10 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The database and its log, as bytes on the disk. */
-function onDisk(): Buffer {
-  return Buffer.concat([file, `${file}-wal`].filter(existsSync).map((path) => readFileSync(path)));
+/** Finds bytes or text in the database and its log as they are on the disk. */
+function isOnDisk(wanted: Uint8Array | string): boolean {
+  const files = [file, `${file}-wal`].filter((path) => existsSync(path)).map((path) => readFileSync(path));
+  return files.some((bytes) => bytes.includes(Buffer.from(wanted as Uint8Array)));
 }
 
 /** Remembers every row put into a store. */
@@ -64,21 +65,20 @@ test("a deleted key leaves no sealed bytes in the file or its log, and the other
 
   const materials = doomed.filter((row) => row.kind === "version");
   expect(materials).toHaveLength(2);
-  for (const { bytes } of [...materials, ...kept, last]) expect(onDisk().includes(bytes)).toBe(true);
+  for (const { bytes } of [...materials, ...kept, last]) expect(isOnDisk(bytes)).toBe(true);
 
   await kms.close();
   clock.advance(7 * DAY);
   const later = await openKms({ store: sqliteStore({ file }), clock: clock.read });
   expect(await outcome(() => later.describeKey({ keyId }))).toBe("Forbidden.KeyNotFound");
-  const bytesLater = onDisk();
   // Half a row would be found as well: its end is as random as its beginning.
   for (const { bytes } of [...doomed, last]) {
-    expect(bytesLater.includes(bytes.subarray(0, 24))).toBe(false);
-    expect(bytesLater.includes(bytes.subarray(-24))).toBe(false);
+    expect(isOnDisk(bytes.subarray(0, 24))).toBe(false);
+    expect(isOnDisk(bytes.subarray(-24))).toBe(false);
   }
-  expect(bytesLater.includes(keyId)).toBe(false);
-  expect(bytesLater.includes("alias/doomed")).toBe(false);
-  for (const { bytes } of kept) expect(bytesLater.includes(bytes)).toBe(true);
+  expect(isOnDisk(keyId)).toBe(false);
+  expect(isOnDisk("alias/doomed")).toBe(false);
+  for (const { bytes } of kept) expect(isOnDisk(bytes)).toBe(true);
   expect((await later.listKeys({ pageSize: 100 })).keys.map((key) => key.keyId).sort()).toEqual(
     others.sort(),
   );
