@@ -2,13 +2,16 @@
 
 export function compileKernel(options?: {
   entry?: string;
-  target?: "release" | "debug";
+  target?: "release" | "debug" | "simd" | "relaxed";
   root?: string;
   flags?: readonly string[];
 }): Promise<Uint8Array<ArrayBuffer>>;
+
+export type WasmBuild = "base" | "simd" | "relaxed";
+export const BUILDS: Readonly<Record<WasmBuild, "release" | "simd" | "relaxed">>;
 
 export function buildWasm(options: {
   outDir: string;
   bytesFile?: string;
   root?: string;
-}): Promise<{ file: string; byteLength: number; sha256: string }>;
+}): Promise<Record<WasmBuild, { file: string; byteLength: number; sha256: string }>>;

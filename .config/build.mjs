@@ -43,14 +43,15 @@ export async function build({ compiler } = {}) {
     name: "wasm",
     stamp: "build/wasm.stamp",
     digest: digestOf(["assembly", ".config/build-wasm.mjs", LOCK]),
-    outputs: [KERNEL_BYTES, "dist/base.wasm", "dist/wasm.json"],
+    outputs: [KERNEL_BYTES, "dist/base.wasm", "dist/simd.wasm", "dist/relaxed.wasm", "dist/wasm.json"],
     run: async () => {
       const { buildWasm } = await import("./build-wasm.mjs");
-      const { byteLength, sha256 } = await buildWasm({ outDir: join(ROOT, "dist") });
-      writeFileSync(
-        join(ROOT, "dist/wasm.json"),
-        `${JSON.stringify({ base: { bytes: byteLength, sha256 } })}\n`,
-      );
+      const built = await buildWasm({ outDir: join(ROOT, "dist") });
+      const facts = Object.entries(built).map(([name, { byteLength, sha256 }]) => [
+        name,
+        { bytes: byteLength, sha256 },
+      ]);
+      writeFileSync(join(ROOT, "dist/wasm.json"), `${JSON.stringify(Object.fromEntries(facts))}\n`);
     },
   });
   await whenChanged({

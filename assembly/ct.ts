@@ -27,3 +27,23 @@ export function zeroBit32(x: u32): u32 {
 export function lessMask32(a: u32, b: u32): u32 {
   return 0 - ((a - b) >> 31);
 }
+
+/** Tells whether 64 bits are all zero: 1 or 0. @param x secret. Time: constant. */
+export function zeroBit64(x: u64): u32 {
+  return <u32>(((x | (0 - x)) >> 63) ^ 1);
+}
+
+/** Gives all ones for 1 and zero for 0. @param bit 0 or 1, secret. Time: constant. */
+export function maskOf(bit: u64): u64 {
+  return 0 - bit;
+}
+
+/** Picks a where the mask is all ones, b where it is zero. @param mask secret. Time: constant. */
+export function select64(mask: u64, a: u64, b: u64): u64 {
+  return b ^ (mask & (a ^ b));
+}
+
+/** Tells whether two numbers below 2^63 are equal, as all ones or zero. @param a secret. @param b secret. Time: constant. */
+export function equalMask64(a: u64, b: u64): u64 {
+  return <u64>(<i64>((a ^ b) - 1) >> 63);
+}

@@ -1,11 +1,13 @@
 /**
  * The fixed arena: which bytes of linear memory belong to whom. The memory never grows and holds no heap;
- * docs/memory-map.md draws the same map and says when each region is wiped.
+ * docs/memory-map.md draws the same map and says when each region is wiped. The builds differ from `AES_GCM_CONTEXTS` on.
  */
 
-/** Working state of the AES-GCM message in progress; aes-gcm/gcm.ts divides it. */
+/** Working state of the AES-GCM message in progress; aes-gcm/gcm.ts and aes-gcm/gcm-simd.ts divide it. */
 export const AES_GCM_STATE: usize = 0x0400;
 export const AES_GCM_STATE_LENGTH: usize = 0x100;
+/** Sixteen bytes of the state that the hash of the plain vector build stores to, to keep its loads in order. */
+export const AES_GCM_FENCE: usize = 0x0450;
 
 /** Expanded key words while a key is loaded: 4 · 15 words of 4 bytes. */
 export const AES_KEY_WORDS: usize = 0x0500;
@@ -44,18 +46,59 @@ export const AES_KW_STATE_LENGTH: usize = 0x80;
 export const AES_KW_ROUND_KEYS: usize = 0x0b80;
 export const AES_KW_ROUND_KEYS_LENGTH: usize = 0x3c0;
 
-/** Where the host puts the AAD, or one chunk of it. */
-export const AAD: usize = 0x1000;
+/** Where the host puts the AAD, or one chunk of it: padded to whole blocks it ends where DATA begins. */
+export const AAD: usize = 0x4000;
 export const AAD_CAPACITY: u32 = 0x4000;
 
 /** Where the host puts the data, or one chunk of it; worked on in place. A tag fits behind a full chunk. */
 export const DATA: usize = 0x8000;
 export const DATA_CAPACITY: u32 = 0x10000;
 
+/** Keystream of the message in progress in the vector builds: 512 blocks, and one group more. */
+export const AES_GCM_KEYSTREAM: usize = 0x18100;
+export const AES_GCM_KEYSTREAM_LENGTH: usize = 0x2200;
+
+/** Where the host describes the messages of a batch: 32 bytes each; aes-gcm/batch.ts divides them. */
+export const BATCH: usize = 0x1a400;
+export const BATCH_CAPACITY: u32 = 128;
+
+/** Where packed records are laid out as messages, some at a time. */
+export const WINDOW: usize = 0x1c000;
+export const WINDOW_LENGTH: u32 = 0x4000;
+
 /** Key contexts, one slot each: round keys and hash key in working form. */
 export const AES_GCM_CONTEXTS: usize = 0x20000;
-export const AES_GCM_CONTEXT_LENGTH: usize = 0x400;
+export const AES_GCM_CONTEXT_LENGTH: usize = ASC_FEATURE_SIMD ? 0x1400 : 0x400;
 export const AES_GCM_CONTEXT_COUNT: u32 = 256;
+
+/** Tables for long messages in the vector builds, lent to few keys at a time. */
+export const AES_GCM_BULK: usize = 0x160000;
+export const AES_GCM_BULK_LENGTH: usize = 0x5000;
+export const AES_GCM_BULK_COUNT: u32 = ASC_FEATURE_SIMD ? 16 : 0;
+
+/** Everything of the elliptic curves lies from here on: first what one wipe covers, then public tables. */
+export const ECC: usize = ASC_FEATURE_SIMD ? 0x1c0000 : 0x80000;
+
+/** Working numbers of a modular inversion; int/inverse.ts divides it. */
+export const ECC_INVERSE: usize = ECC;
+
+/** Elements that field, point and scalar arithmetic work on; ecdsa/state.ts divides it. */
+export const ECC_STATE: usize = ECC + 0x100;
+export const ECC_SECRETS_LENGTH: usize = 0x1000;
+
+/** What the host asks for and gets, item by item; ecdsa/index.ts divides an item. */
+export const ECC_ITEMS: usize = ECC + 0x1000;
+export const ECC_ITEM_LENGTH: usize = 0x300;
+export const ECC_ITEM_COUNT: u32 = 32;
+
+/** Points whose multiples become a table, and small tables of affine points. */
+export const ECC_POINTS: usize = ECC + 0x8000;
+export const ECC_SMALL_TABLES: usize = ECC + 0xe000;
+
+/** Tables of the generators of both curves, built at first use, and of public keys that verify often. */
+export const ECC_TABLES: usize = ECC + 0x10000;
+export const ECC_TABLE_LENGTH: usize = 0x25000;
+export const ECC_KEY_COUNT: u32 = 12;
 
 /**
  * Overwrites a region with zeros.

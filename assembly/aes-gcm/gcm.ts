@@ -7,9 +7,19 @@
  */
 
 import { equalBit } from "../ct";
-import { AES_GCM_STATE, AES_GCM_STATE_LENGTH, IV, KEY, KEY_LENGTH, wipe } from "../memory";
+import {
+  AES_GCM_KEYSTREAM,
+  AES_GCM_KEYSTREAM_LENGTH,
+  AES_GCM_STATE,
+  AES_GCM_STATE_LENGTH,
+  IV,
+  KEY,
+  KEY_LENGTH,
+  wipe,
+} from "../memory";
 import { encryptFourBlocks } from "./aes";
 import { GROUP_LENGTH } from "./bitslice";
+import * as simd from "./gcm-simd";
 import { absorbBlocks, prepareHashKey } from "./ghash-ctmul";
 import { expandKey, roundsOf } from "./key-schedule";
 
@@ -51,12 +61,17 @@ let keystreamUsed: u32 = 0;
 /**
  * Builds a key context from the key in KEY and wipes KEY.
  *
- * @param keyContext 1024 bytes, out
+ * @param keyContext AES_GCM_CONTEXT_LENGTH bytes, out
  * @param keyLength 16, 24 or 32, public
  *
  * Time: depends on keyLength alone. Source: SP 800-38D, 7.1, step 1.
  */
 export function loadKey(keyContext: usize, keyLength: u32): void {
+  if (ASC_FEATURE_SIMD) {
+    simd.loadKey(keyContext, keyLength);
+    phase = PHASE_IDLE;
+    return;
+  }
   expandKey(keyContext, KEY, keyLength, PLANES);
   wipe(KEY, KEY_LENGTH);
   wipe(KEYSTREAM, GROUP_LENGTH);
@@ -68,6 +83,7 @@ export function loadKey(keyContext: usize, keyLength: u32): void {
 /** Forgets the message in progress and wipes the state. Time: constant. */
 export function end(): void {
   wipe(AES_GCM_STATE, AES_GCM_STATE_LENGTH);
+  if (ASC_FEATURE_SIMD) wipe(AES_GCM_KEYSTREAM, AES_GCM_KEYSTREAM_LENGTH);
   phase = PHASE_IDLE;
 }
 
@@ -92,13 +108,15 @@ function refillKeystream(): void {
 /**
  * Begins a message under the IV in IV, which must stay until the end.
  *
- * @param keyContext 1024 bytes from `loadKey`, secret; must stay until the end
+ * @param keyContext a context from `loadKey`, secret; must stay until the end
  * @param keyLength the length it was loaded with, public
+ * @param bulk tables of the same key for long messages, secret; or 0
  *
  * Time: depends on keyLength alone. Source: SP 800-38D, 7.1, steps 2 and 3.
  */
-export function start(keyContext: usize, keyLength: u32): void {
+export function start(keyContext: usize, keyLength: u32, bulk: usize): void {
   end();
+  if (ASC_FEATURE_SIMD) simd.useKey(keyContext, keyLength, bulk);
   context = keyContext;
   rounds = roundsOf(keyLength);
   aadTotal = 0;
@@ -109,6 +127,12 @@ export function start(keyContext: usize, keyLength: u32): void {
 
 /** Returns to the first counter block, whose keystream masks the tag. Time: depends on the number of rounds alone. */
 function rewind(): void {
+  if (ASC_FEATURE_SIMD) {
+    simd.makeKeystream(IV, 1, 1);
+    v128.store(TAG_MASK, v128.load(AES_GCM_KEYSTREAM));
+    simd.wipeBlocks(AES_GCM_KEYSTREAM, 4);
+    return;
+  }
   nextGroup = 0;
   refillKeystream();
   memory.copy(TAG_MASK, KEYSTREAM, TAG_LENGTH);
@@ -118,12 +142,17 @@ function rewind(): void {
 /**
  * Absorbs bytes into the hash, padded with zeros to whole blocks.
  *
- * @param address length bytes, may be secret; only read
+ * @param address length bytes, may be secret; the vector builds zero what follows them in their last block
  * @param length public
  *
  * Time: depends on length alone. Source: SP 800-38D, 7.1, step 5.
  */
 function absorbPadded(address: usize, length: u32): void {
+  if (ASC_FEATURE_SIMD) {
+    simd.padBlock(address, length);
+    simd.absorb(address, simd.blocksOf(length));
+    return;
+  }
   const hashKey: usize = context + HASH_KEY_OFFSET;
   const whole: u32 = length >> 4;
   absorbBlocks(ACCUMULATOR, hashKey, address, whole);
@@ -138,12 +167,17 @@ function absorbPadded(address: usize, length: u32): void {
 /**
  * Adds keystream to bytes.
  *
- * @param address length bytes, secret; in and out
+ * @param address length bytes, secret; in and out; the vector builds zero what follows them in their last block
  * @param length public
+ * @param before bytes of data before, a multiple of 16, public
  *
  * Time: depends on length alone. Source: SP 800-38D, 6.5.
  */
-function addKeystream(address: usize, length: u32): void {
+function addKeystream(address: usize, length: u32, before: u64): void {
+  if (ASC_FEATURE_SIMD) {
+    simd.crypt(IV, 2 + <u32>(before >> 4), address, length);
+    return;
+  }
   let done: u32 = 0;
   while (done < length) {
     if (keystreamUsed === <u32>GROUP_LENGTH) refillKeystream();
@@ -217,7 +251,7 @@ export function encrypt(address: usize, length: u32): u32 {
     wipe(address, length);
     return 0;
   }
-  addKeystream(address, length);
+  addKeystream(address, length, dataTotal - length);
   absorbPadded(address, length);
   return 1;
 }
@@ -243,6 +277,12 @@ export function authenticate(address: usize, length: u32): u32 {
  * Time: constant. Source: SP 800-38D, 7.1, steps 5 and 6.
  */
 function computeTag(): void {
+  if (ASC_FEATURE_SIMD) {
+    simd.storeLengths(BLOCK, aadTotal, dataTotal);
+    simd.absorb(BLOCK, 1);
+    v128.store(BLOCK, v128.xor(v128.load(ACCUMULATOR), v128.load(TAG_MASK)));
+    return;
+  }
   store<u64>(BLOCK, bswap<u64>(aadTotal << 3));
   store<u64>(BLOCK, bswap<u64>(dataTotal << 3), 8);
   absorbBlocks(ACCUMULATOR, context + HASH_KEY_OFFSET, BLOCK, 1);
@@ -297,21 +337,100 @@ export function verify(tag: usize): u32 {
 }
 
 /**
- * Decrypts the next chunk of a verified message in place; ends the message after its last byte.
+ * Decrypts the next chunk of a verified message in place; ends the message after its last byte. Every chunk but the last
+ * is a multiple of 16 bytes.
  *
  * @param address length bytes, ciphertext in, secret out
  * @param length public
- * @returns 1, or 0 (and the chunk zeroed) where the message is not verified or shorter
+ * @returns 1, or 0 (and the chunk zeroed) where the message is not verified or shorter, or the call out of order
  *
  * Time: depends on length alone. Source: SP 800-38D, 7.2, step 5.
  */
 export function decrypt(address: usize, length: u32): u32 {
-  if (phase !== PHASE_DECRYPT || <u64>length > decryptLeft) {
+  if (phase !== PHASE_DECRYPT || <u64>length > decryptLeft || ((dataTotal - decryptLeft) & 15) !== 0) {
     wipe(address, length);
     return 0;
   }
-  addKeystream(address, length);
+  addKeystream(address, length, dataTotal - decryptLeft);
   decryptLeft -= length;
   if (decryptLeft === 0) end();
   return 1;
+}
+
+/**
+ * Seals a whole message in place under the IV in IV: data ← ciphertext ‖ tag. Abandons a message in progress.
+ *
+ * @param keyContext a context from `loadKey`, secret
+ * @param keyLength the length it was loaded with, public
+ * @param bulk tables of the same key for long messages, secret; or 0
+ * @param data dataLength bytes, secret in, out; AAD padded to blocks ends before it; room for whole blocks and one more
+ * @param aadLength public
+ * @param dataLength public
+ *
+ * Time: depends on the lengths alone. Source: SP 800-38D, 7.1.
+ */
+export function sealWhole(
+  keyContext: usize,
+  keyLength: u32,
+  bulk: usize,
+  data: usize,
+  aadLength: u32,
+  dataLength: u32,
+): void {
+  if (ASC_FEATURE_SIMD) {
+    phase = PHASE_IDLE;
+    simd.useKey(keyContext, keyLength, bulk);
+    simd.sealMessage(IV, data, aadLength, dataLength);
+    return;
+  }
+  start(keyContext, keyLength, 0);
+  absorbAad(data - alignUp(aadLength), aadLength);
+  encrypt(data, dataLength);
+  writeTag(data + <usize>dataLength);
+}
+
+/**
+ * Opens a whole message in place under the IV in IV: data ← plaintext, the bytes of the tag zeroed. Abandons a message in
+ * progress.
+ *
+ * @param keyContext a context from `loadKey`, secret
+ * @param keyLength the length it was loaded with, public
+ * @param bulk tables of the same key for long messages, secret; or 0
+ * @param data ciphertext ‖ tag in; AAD padded to blocks ends before it; room for whole blocks and one more
+ * @param aadLength public
+ * @param dataLength bytes of ciphertext, public
+ * @returns 1; or 0 where the tag is wrong, and data and tag are zeroed
+ *
+ * Time: depends on the lengths and on the outcome, which is public. Source: SP 800-38D, 7.2.
+ */
+export function openWhole(
+  keyContext: usize,
+  keyLength: u32,
+  bulk: usize,
+  data: usize,
+  aadLength: u32,
+  dataLength: u32,
+): u32 {
+  if (ASC_FEATURE_SIMD) {
+    phase = PHASE_IDLE;
+    simd.useKey(keyContext, keyLength, bulk);
+    return simd.openMessage(IV, data, aadLength, dataLength);
+  }
+  const tag: usize = data + <usize>dataLength;
+  start(keyContext, keyLength, 0);
+  absorbAad(data - alignUp(aadLength), aadLength);
+  authenticate(data, dataLength);
+  const verified: u32 = verify(tag);
+  if (verified !== 0) {
+    decrypt(data, dataLength);
+    wipe(tag, TAG_LENGTH);
+  } else {
+    wipe(data, dataLength + TAG_LENGTH);
+  }
+  return verified;
+}
+
+/** Rounds a length up to whole blocks. Time: public facts alone. */
+export function alignUp(length: u32): usize {
+  return (<usize>length + 15) & ~15;
 }

@@ -27,7 +27,7 @@ function subWord(word: u32, planes: usize): u32 {
 }
 
 /** Multiplies a round constant by x in GF(2^8). Time: constant; round constants are public. */
-function nextRoundConstant(constant: u32): u32 {
+export function nextRoundConstant(constant: u32): u32 {
   return ((constant << 1) ^ ((constant >> 7) * 0x11b)) & 0xff;
 }
 

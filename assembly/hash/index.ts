@@ -23,7 +23,8 @@ const NOTHING: u32 = 0;
 const HASHING: u32 = 1;
 const KEYED: u32 = 2;
 const AUTHENTICATING: u32 = 3;
-let phase: u32 = NOTHING;
+/** One of the phases above; a literal, because a name would need a start function. */
+let phase: u32 = 0;
 let currentHash: u32 = 0;
 let absorbed: u64 = 0;
 

@@ -1,0 +1,254 @@
+/**
+ * AES-GCM over many messages in one call. BATCH describes each in 32 bytes, all of them public:
+ *
+ *     0            12        16        20          24           28     30          31
+ *     │ IV          │ result │ offset │ AAD length │ data length │ slot │ key length │ bulk │
+ *
+ * `bulk` is 0, or one more than the number of the key's tables for long messages. `offset` is where the data begin, from the base of the region; the message lies there as gcm-simd.ts wants it.
+ * The vector builds encrypt the counter blocks of neighbours under one key in full groups; nothing is decrypted before
+ * its own tag was verified.
+ */
+
+import {
+  AAD,
+  AES_GCM_BULK,
+  AES_GCM_BULK_COUNT,
+  AES_GCM_BULK_LENGTH,
+  AES_GCM_CONTEXT_LENGTH,
+  AES_GCM_CONTEXTS,
+  AES_GCM_KEYSTREAM,
+  BATCH,
+  BATCH_CAPACITY,
+  IV,
+  WINDOW,
+  WINDOW_LENGTH,
+} from "../memory";
+import { alignUp, openWhole, sealWhole, TAG_LENGTH } from "./gcm";
+import * as simd from "./gcm-simd";
+
+const DESCRIPTION_LENGTH: usize = 32;
+const RESULT: usize = 12;
+const OFFSET: usize = 16;
+const AAD_LENGTH: usize = 20;
+const DATA_LENGTH: usize = 24;
+const KEY_FIELD: usize = 28;
+
+/** Blocks of keystream that the scratch holds, but for one group. */
+const RUN_BLOCKS: u32 = 512;
+
+/** Returns the address of a description. Time: public facts alone. */
+export function descriptionOf(index: u32): usize {
+  return BATCH + DESCRIPTION_LENGTH * <usize>index;
+}
+
+/** Tells whether a description stays in a region of `capacity` bytes and names a key: 1 or 0. Time: public facts alone. */
+export function isDescribed(description: usize, capacity: u32, contextCount: u32): u32 {
+  const offset: u64 = load<u32>(description, OFFSET);
+  const before: u64 = alignUp(load<u32>(description, AAD_LENGTH));
+  const dataLength: u64 = load<u32>(description, DATA_LENGTH);
+  const keyLength: u32 = load<u8>(description, KEY_FIELD + 2);
+  if (keyLength !== 16 && keyLength !== 24 && keyLength !== 32) return 0;
+  if (<u32>load<u16>(description, KEY_FIELD) >= contextCount) return 0;
+  if (<u32>load<u8>(description, KEY_FIELD + 3) > AES_GCM_BULK_COUNT) return 0;
+  if ((offset & 15) !== 0 || <u64>load<u32>(description, AAD_LENGTH) > offset || before > offset) return 0;
+  return offset + ((dataLength + 15) & ~15) + 16 <= <u64>capacity ? 1 : 0;
+}
+
+/** Returns the address of a context slot. @param slot public. Time: constant. */
+export function contextOf(slot: u32): usize {
+  return AES_GCM_CONTEXTS + AES_GCM_CONTEXT_LENGTH * <usize>slot;
+}
+
+/** Returns the address of bulk tables. @param bulk 0 for none, or their number plus one, public. Time: constant. */
+export function bulkOf(bulk: u32): usize {
+  return bulk === 0 ? 0 : AES_GCM_BULK + AES_GCM_BULK_LENGTH * <usize>(bulk - 1);
+}
+
+/** Works on one described message by itself. */
+function single(description: usize, base: usize, sealing: bool): void {
+  const context: usize = contextOf(load<u16>(description, KEY_FIELD));
+  const bulk: usize = bulkOf(load<u8>(description, KEY_FIELD + 3));
+  const keyLength: u32 = load<u8>(description, KEY_FIELD + 2);
+  const data: usize = base + <usize>load<u32>(description, OFFSET);
+  const aadLength: u32 = load<u32>(description, AAD_LENGTH);
+  const dataLength: u32 = load<u32>(description, DATA_LENGTH);
+  store<u64>(IV, load<u64>(description));
+  store<u32>(IV, load<u32>(description, 8), 8);
+  let result: u32 = 1;
+  if (sealing) {
+    sealWhole(context, keyLength, bulk, data, aadLength, dataLength);
+  } else {
+    result = openWhole(context, keyLength, bulk, data, aadLength, dataLength);
+  }
+  store<u32>(description, result, RESULT);
+}
+
+/**
+ * Works on described messages first..last−1, which share a key and whose counter blocks fit the keystream scratch.
+ *
+ * @param blocks counter blocks of all of them, public
+ *
+ * Time: depends on the descriptions and, when opening, on the outcomes, which are public.
+ */
+function run(base: usize, first: usize, last: usize, blocks: u32, sealing: bool): void {
+  simd.useKey(
+    contextOf(load<u16>(first, KEY_FIELD)),
+    load<u8>(first, KEY_FIELD + 2),
+    bulkOf(load<u8>(first, KEY_FIELD + 3)),
+  );
+  let counterBlock: usize = AES_GCM_KEYSTREAM;
+  for (let each: usize = first; each < last; each += DESCRIPTION_LENGTH) {
+    const iv = v128.load(each);
+    const count: u32 = 1 + simd.blocksOf(load<u32>(each, DATA_LENGTH));
+    for (let counter: u32 = 1; counter <= count; ++counter) {
+      v128.store(counterBlock, i32x4.replace_lane(iv, 3, bswap<u32>(counter)));
+      counterBlock += 16;
+    }
+  }
+  simd.encryptScratch(blocks);
+
+  let keystream: usize = AES_GCM_KEYSTREAM;
+  for (let each: usize = first; each < last; each += DESCRIPTION_LENGTH) {
+    const data: usize = base + <usize>load<u32>(each, OFFSET);
+    const aadLength: u32 = load<u32>(each, AAD_LENGTH);
+    const dataLength: u32 = load<u32>(each, DATA_LENGTH);
+    const dataBlocks: u32 = simd.blocksOf(dataLength);
+    const tag: usize = data + <usize>dataLength;
+    v128.store(simd.TAG_MASK, v128.load(keystream));
+    let result: u32 = 1;
+    if (sealing) {
+      simd.addKeystream(data, keystream + 16, dataLength);
+      simd.computeTag(data, aadLength, dataLength);
+      v128.store(data + 16 * <usize>dataBlocks, i64x2(0, 0));
+      v128.store(tag, v128.load(simd.COMPUTED));
+    } else {
+      v128.store(simd.RECEIVED, v128.load(tag));
+      simd.padBlock(data, dataLength);
+      simd.computeTag(data, aadLength, dataLength);
+      v128.store(data + 16 * <usize>dataBlocks, i64x2(0, 0));
+      result = simd.equalBlock(simd.COMPUTED, simd.RECEIVED);
+      if (result !== 0) {
+        simd.addKeystream(data, keystream + 16, dataLength);
+      } else {
+        simd.wipeBlocks(data, dataBlocks);
+      }
+    }
+    store<u32>(each, result, RESULT);
+    keystream += 16 + 16 * <usize>dataBlocks;
+  }
+  simd.wipeScratch(blocks);
+}
+
+/**
+ * Seals or opens the described messages, each in place; writes 1 or 0 to the result of each.
+ *
+ * @param base start of the region that offsets count from
+ * @param count descriptions, all of them valid, public
+ * @param sealing public
+ *
+ * Time: depends on the descriptions and, when opening, on the outcomes, which are public.
+ */
+export function workOnBatch(base: usize, count: u32, sealing: bool): void {
+  const end: usize = descriptionOf(count);
+  let first: usize = BATCH;
+  while (first < end) {
+    if (ASC_FEATURE_SIMD) {
+      const key: u32 = load<u32>(first, KEY_FIELD);
+      let last: usize = first;
+      let blocks: u32 = 0;
+      while (last < end && load<u32>(last, KEY_FIELD) === key) {
+        const more: u32 = 1 + simd.blocksOf(load<u32>(last, DATA_LENGTH));
+        if (blocks + more > RUN_BLOCKS) break;
+        blocks += more;
+        last += DESCRIPTION_LENGTH;
+      }
+      if (last > first + DESCRIPTION_LENGTH) {
+        run(base, first, last, blocks, sealing);
+        first = last;
+        continue;
+      }
+    }
+    single(first, base, sealing);
+    first += DESCRIPTION_LENGTH;
+  }
+}
+
+/** Copies exactly `length` bytes upwards. @param length public. Time: depends on length alone. */
+function copyBytes(to: usize, from: usize, length: u32): void {
+  let i: usize = 0;
+  if (ASC_FEATURE_SIMD) {
+    for (; i + 16 <= <usize>length; i += 16) v128.store(to + i, v128.load(from + i));
+  }
+  for (; i + 8 <= <usize>length; i += 8) store<u64>(to + i, load<u64>(from + i));
+  for (; i < <usize>length; ++i) store<u8>(to + i, load<u8>(from + i));
+}
+
+/**
+ * Seals or opens packed records of iv ‖ aad ‖ data; the results lie end to end at `out`. When opening, a byte of 1 or 0 a
+ * record is written to AAD. Records are laid out in WINDOW, some at a time; WINDOW and the records are wiped.
+ *
+ * @param slot a loaded context, public
+ * @param keyLength the length it was loaded with, public
+ * @param bulk 0 for none, or the number of the key's tables plus one, public
+ * @param out results; may lie before the records by 4 bytes a record or more
+ * @param records count records, secret; the results may overwrite them
+ * @param count public
+ * @param aadLength public
+ * @param dataLength without the tag, public; a message fits in WINDOW
+ * @param sealing public
+ *
+ * Time: depends on the shape and, when opening, on the outcomes, which are public.
+ */
+export function workOnPacked(
+  slot: u32,
+  keyLength: u32,
+  bulk: u32,
+  out: usize,
+  records: usize,
+  count: u32,
+  aadLength: u32,
+  dataLength: u32,
+  sealing: bool,
+): void {
+  const aadRoom: u32 = <u32>alignUp(aadLength);
+  const stride: u32 = messageLength(aadLength, dataLength);
+  const perWindow: u32 = min<u32>(BATCH_CAPACITY, WINDOW_LENGTH / stride);
+  const inLength: u32 = sealing ? dataLength : dataLength + TAG_LENGTH;
+  const outLength: u32 = sealing ? dataLength + TAG_LENGTH : dataLength;
+  let from: usize = records;
+  let to: usize = out;
+  let verdict: usize = AAD;
+  for (let done: u32 = 0; done < count; done += perWindow) {
+    const some: u32 = min<u32>(perWindow, count - done);
+    for (let i: u32 = 0; i < some; ++i) {
+      const description: usize = descriptionOf(i);
+      const message: usize = WINDOW + <usize>(i * stride);
+      store<u64>(description, load<u64>(from));
+      store<u32>(description, load<u32>(from, 8), 8);
+      store<u32>(description, i * stride + aadRoom, OFFSET);
+      store<u32>(description, aadLength, AAD_LENGTH);
+      store<u32>(description, dataLength, DATA_LENGTH);
+      store<u32>(description, slot | (keyLength << 16) | (bulk << 24), KEY_FIELD);
+      copyBytes(message, from + 12, aadLength);
+      copyBytes(message + <usize>aadRoom, from + 12 + <usize>aadLength, inLength);
+      from += 12 + <usize>(aadLength + inLength);
+    }
+    workOnBatch(WINDOW, some, sealing);
+    for (let i: u32 = 0; i < some; ++i) {
+      copyBytes(to, WINDOW + <usize>(i * stride + aadRoom), outLength);
+      to += <usize>outLength;
+      if (!sealing) {
+        store<u8>(verdict, load<u8>(descriptionOf(i), RESULT));
+        verdict += 1;
+      }
+    }
+  }
+  memory.fill(WINDOW, 0, min<u32>(count, perWindow) * stride);
+  // What is left of the records behind the results.
+  if (from > to) memory.fill(to, 0, from - to);
+}
+
+/** Returns the bytes that a message takes when laid out. Time: public facts alone. */
+export function messageLength(aadLength: u32, dataLength: u32): u32 {
+  return <u32>(alignUp(aadLength) + alignUp(dataLength)) + 16;
+}
