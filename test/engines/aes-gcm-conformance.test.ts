@@ -8,11 +8,18 @@ import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeAesGcm, sealWithOpenssl } from "../conformance/aes-gcm.ts";
 import { bytes, served } from "../conformance/engine-support.ts";
 
-describeAesGcm("wasm", createWasmEngine);
+const BUILDS = ["base", "simd", "relaxed"] as const;
+
+for (const build of BUILDS) {
+  describeAesGcm(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
+}
 describeAesGcm("node", createNodeEngine);
 
 describe("AES-GCM across engines", { timeout: 60_000 }, () => {
-  const engines = [createWasmEngine(), createNodeEngine()].map((engine) => served(engine, "aesGcm"));
+  const engines = [
+    ...BUILDS.map((build) => createWasmEngine({ build, relaxedSimd: "force" })),
+    createNodeEngine(),
+  ].map((engine) => served(engine, "aesGcm"));
 
   test("what one engine seals, every other opens", () => {
     const inputs = fc.tuple(

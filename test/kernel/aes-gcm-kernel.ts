@@ -1,9 +1,15 @@
 /** Compiles and instantiates the AES-GCM kernels for tests, and drives them the way an engine does. */
 
+import { setFlagsFromString } from "node:v8";
 import { compileKernel } from "../../.config/build-wasm.mjs";
+import { probeSwizzle } from "../../src/engines/wasm/probe.ts";
 
-export const TARGETS = ["release", "debug"] as const;
+/** Targets of the scalar kernels, and all of them. */
+export const SCALAR_TARGETS = ["release", "debug"] as const;
+export const TARGETS = ["release", "debug", "simd", "relaxed"] as const;
 export type Target = (typeof TARGETS)[number];
+
+if (!probeSwizzle("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 /** The exports of assembly/index.ts. */
 export interface AesGcmKernel {
@@ -16,11 +22,34 @@ export interface AesGcmKernel {
   readonly DATA: WebAssembly.Global<"i32">;
   readonly DATA_CAPACITY: WebAssembly.Global<"i32">;
   readonly AES_GCM_CONTEXT_COUNT: WebAssembly.Global<"i32">;
+  readonly AES_GCM_BULK_COUNT: WebAssembly.Global<"i32">;
+  readonly BATCH: WebAssembly.Global<"i32">;
+  readonly BATCH_CAPACITY: WebAssembly.Global<"i32">;
   aesGcmLoadKey(slot: number, keyLength: number): number;
   aesGcmDropKey(slot: number): number;
-  aesGcmSeal(slot: number, keyLength: number, aadLength: number, dataLength: number): number;
-  aesGcmOpen(slot: number, keyLength: number, aadLength: number, sealedLength: number): number;
-  aesGcmStart(slot: number, keyLength: number): number;
+  aesGcmSeal(slot: number, keyLength: number, aadLength: number, dataLength: number, bulk?: number): number;
+  aesGcmOpen(slot: number, keyLength: number, aadLength: number, sealedLength: number, bulk?: number): number;
+  aesGcmStart(slot: number, keyLength: number, bulk?: number): number;
+  aesGcmLoadBulk(bulk: number, slot: number, keyLength: number): number;
+  aesGcmDropBulk(bulk: number): number;
+  aesGcmSealBatch(count: number): number;
+  aesGcmOpenBatch(count: number): number;
+  aesGcmSealPacked(
+    slot: number,
+    keyLength: number,
+    count: number,
+    aadLength: number,
+    dataLength: number,
+    bulk?: number,
+  ): number;
+  aesGcmOpenPacked(
+    slot: number,
+    keyLength: number,
+    count: number,
+    aadLength: number,
+    dataLength: number,
+    bulk?: number,
+  ): number;
   aesGcmAad(length: number): number;
   aesGcmEncrypt(length: number): number;
   aesGcmWriteTag(): number;
@@ -62,14 +91,21 @@ export async function loadProbe(target: Target): Promise<AesGcmProbe> {
 export class KernelDriver {
   readonly kernel: AesGcmKernel;
   readonly memory: Uint8Array;
+  /** Everything below the static tables of the module. */
+  readonly arena: Uint8Array;
+  /** Length of a key context. */
+  readonly contextLength: number;
 
-  private constructor(kernel: AesGcmKernel) {
+  private constructor(kernel: AesGcmKernel, vectors: boolean) {
     this.kernel = kernel;
     this.memory = new Uint8Array(kernel.memory.buffer);
+    this.arena = this.memory.subarray(0, vectors ? 0x1b0000 : 0x60000);
+    this.contextLength = vectors ? 0x1400 : 0x400;
   }
 
   static async load(target: Target): Promise<KernelDriver> {
-    return new KernelDriver((await instantiate("assembly/index.ts", target)) as unknown as AesGcmKernel);
+    const exports = await instantiate("assembly/index.ts", target);
+    return new KernelDriver(exports as unknown as AesGcmKernel, target === "simd" || target === "relaxed");
   }
 
   loadKey(slot: number, key: Uint8Array): number {
@@ -77,8 +113,11 @@ export class KernelDriver {
     return this.kernel.aesGcmLoadKey(slot, key.length);
   }
 
+  /** Copies to a region; AAD, padded, ends where the data begin. */
   put(region: "IV" | "TAG" | "AAD" | "DATA", bytes: Uint8Array): void {
-    this.memory.set(bytes, this.kernel[region].value);
+    const start =
+      region === "AAD" ? this.kernel.DATA.value - ((bytes.length + 15) & ~15) : this.kernel[region].value;
+    this.memory.set(bytes, start);
   }
 
   take(region: "TAG" | "DATA", length: number): Uint8Array {

@@ -1,4 +1,4 @@
-/** The AES-GCM kernel against node:crypto and @noble/ciphers, and its behaviour inside the arena, in both builds. */
+/** The AES-GCM kernel against node:crypto and @noble/ciphers, and its behaviour inside the arena, in every build. */
 
 import { createCipheriv, randomBytes, randomInt } from "node:crypto";
 import { gcm } from "@noble/ciphers/aes.js";

@@ -5,16 +5,28 @@ import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { buildWasm, compileKernel } from "../../.config/build-wasm.mjs";
-import { BASE_WASM_BASE64 } from "../../src/engines/wasm/kernel-bytes.ts";
+import { generate } from "../../assembly/generate/index.mjs";
+import {
+  BASE_WASM_BASE64,
+  RELAXED_WASM_BASE64,
+  SIMD_WASM_BASE64,
+} from "../../src/engines/wasm/kernel-bytes.ts";
 
 const ASSEMBLY = resolve(dirname(fileURLToPath(import.meta.url)), "../../assembly");
 
+/** Id of the section that names a start function. */
+const START_SECTION = 8;
+
+const BUILDS = ["base", "simd", "relaxed"] as const;
+const CARRIED = { base: BASE_WASM_BASE64, simd: SIMD_WASM_BASE64, relaxed: RELAXED_WASM_BASE64 };
+
 describe("the build of the kernels", () => {
   const folders: string[] = [];
-  const digests: string[] = [];
-  let wasm: Uint8Array<ArrayBuffer>;
+  const digests: Record<(typeof BUILDS)[number], string>[] = [];
+  const wasm = new Map<string, Uint8Array<ArrayBuffer>>();
   let bytesFile = "";
 
   beforeAll(async () => {
@@ -25,43 +37,58 @@ describe("the build of the kernels", () => {
       await cp(ASSEMBLY, join(root, "assembly"), { recursive: true });
       bytesFile = join(root, "kernel-bytes.ts");
       const built = await buildWasm({ root, outDir: join(root, "dist"), bytesFile });
-      wasm = new Uint8Array(await readFile(built.file));
-      expect(built.byteLength).toBe(wasm.byteLength);
-      expect(built.sha256).toBe(createHash("sha256").update(wasm).digest("hex"));
-      digests.push(built.sha256);
+      for (const build of BUILDS) {
+        const bytes = new Uint8Array(await readFile(built[build].file));
+        expect(built[build].byteLength).toBe(bytes.byteLength);
+        expect(built[build].sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+        wasm.set(build, bytes);
+      }
+      digests.push({ base: built.base.sha256, simd: built.simd.sha256, relaxed: built.relaxed.sha256 });
     }
-    expect(log.mock.calls.flat().join("\n")).toContain(digests[0]);
+    expect(log.mock.calls.flat().join("\n")).toContain(digests[0]?.relaxed);
     log.mockRestore();
-  }, 120_000);
+  }, 240_000);
 
   afterAll(async () => {
     for (const folder of folders) await rm(folder, { recursive: true });
   });
 
-  test("gives the same bytes in two folders and as the engine carries", () => {
-    expect(digests[1]).toBe(digests[0]);
-    expect(createHash("sha256").update(Buffer.from(BASE_WASM_BASE64, "base64")).digest("hex")).toBe(
-      digests[0],
-    );
+  test.each(BUILDS)("gives the same bytes of %s in two folders and as the engine carries", (build) => {
+    expect(digests[1]?.[build]).toBe(digests[0]?.[build]);
+    const carried = Buffer.from(CARRIED[build], "base64");
+    expect(createHash("sha256").update(carried).digest("hex")).toBe(digests[0]?.[build]);
   });
 
   test("writes the bytes as text for the bundlers", async () => {
     const source = await readFile(bytesFile, "utf8");
-    expect(source).toContain(`"${Buffer.from(wasm).toString("base64")}"`);
+    for (const bytes of wasm.values()) {
+      expect(source).toContain(`"${Buffer.from(bytes).toString("base64")}"`);
+    }
   });
 
-  test("makes a module without imports, start function or data, and with memory that cannot grow", () => {
-    const module = new WebAssembly.Module(wasm);
-    expect(WebAssembly.Module.imports(module)).toEqual([]);
-    const { memory } = new WebAssembly.Instance(module).exports as unknown as { memory: WebAssembly.Memory };
-    expect(() => memory.grow(1)).toThrow(RangeError);
-    expect(sectionIds(wasm)).not.toContain(8);
-    expect(sectionIds(wasm)).not.toContain(11);
+  test("makes modules without imports or start function, and with memory that cannot grow", () => {
+    setFlagsFromString("--experimental-wasm-relaxed-simd");
+    for (const bytes of wasm.values()) {
+      const module = new WebAssembly.Module(bytes);
+      expect(WebAssembly.Module.imports(module)).toEqual([]);
+      const { memory } = new WebAssembly.Instance(module).exports as unknown as {
+        memory: WebAssembly.Memory;
+      };
+      expect(() => memory.grow(1)).toThrow(RangeError);
+      expect(sectionIds(bytes)).not.toContain(START_SECTION);
+    }
+  });
+
+  test("finds the generated kernels as what the generators write", async () => {
+    expect(await generate({ check: true })).toBeUndefined();
   });
 
   test("keeps inner steps and asserts out of the release", async () => {
-    const names = WebAssembly.Module.exports(new WebAssembly.Module(wasm)).map((each) => each.name);
-    expect(names.filter((name) => !/^(aesGcm[A-Z]\w+|memory|[A-Z_]+)$/.test(name))).toEqual([]);
+    const module = new WebAssembly.Module(wasm.get("base") ?? new Uint8Array(0));
+    const names = WebAssembly.Module.exports(module).map((each) => each.name);
+    expect(
+      names.filter((name) => !/^((aesGcm|aesKwp?|hash|hmac)[A-Z]\w+|memory|[A-Z_]+)$/.test(name)),
+    ).toEqual([]);
     const debug = new WebAssembly.Module(
       await compileKernel({ target: "debug", entry: "assembly/probe.ts" }),
     );
@@ -72,7 +99,7 @@ describe("the build of the kernels", () => {
   });
 });
 
-/** Lists the section ids of a module: 8 is the start function, 11 static data (WebAssembly core, 5.5.2). */
+/** Lists the section ids of a module (WebAssembly core, 5.5.2). */
 function sectionIds(wasm: Uint8Array): number[] {
   const ids: number[] = [];
   let position = 8;

@@ -1,17 +1,26 @@
 /** The engine over the AssemblyScript kernels: runs wherever WebAssembly may be compiled, with no help from Node. */
 
+import { ensure } from "../../errors.ts";
 import type { Capabilities, Engine } from "../engine.ts";
 import { SelfTests } from "../self-test.ts";
 import { WasmAesGcm } from "./aes-gcm.ts";
 import { wasmHash, wasmHkdf, wasmHmac } from "./hash.ts";
 import { hashKernelOf } from "./hash-kernel.ts";
-import { loadKernel } from "./kernel.ts";
+import type { WasmBuild } from "./kernel.ts";
 import { wasmAesKw, wasmAesKwp } from "./key-wrap.ts";
+import { bestKernel, kernelOfModule, type RelaxedSimd } from "./load-kernel.ts";
 import { WasmState } from "./state.ts";
 
 export interface WasmEngineOptions {
-  /** A compiled `base.wasm`, for runtimes that refuse to compile bytes; the inlined kernels if absent. */
+  /** A compiled module of any build, for runtimes that refuse to compile bytes; the inlined kernels if absent. */
   readonly wasm?: WebAssembly.Module | undefined;
+  /**
+   * Whether the relaxed SIMD build may run: "auto" where the runtime has it, "off" never, "force" by setting the V8 flag
+   * of Node 20 first, which is process-wide and experimental there.
+   */
+  readonly relaxedSimd?: RelaxedSimd | undefined;
+  /** Takes this build or none, for tests and benches. */
+  readonly build?: WasmBuild | undefined;
 }
 
 const HASH_NAMES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
@@ -26,21 +35,25 @@ const CAPABILITIES: Capabilities = {
   aesKwp: AES_NAMES,
 };
 
+const BUILDS: readonly unknown[] = [undefined, "base", "simd", "relaxed"];
+
 /**
- * Creates an engine with keys and self-tests of its own over the realm's one instance of the kernels.
+ * Creates an engine with keys and self-tests of its own over the realm's one instance of the best build of the kernels.
  *
- * @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses WebAssembly; `InvalidParameter` for a
- *   module that is not of these kernels
+ * @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses WebAssembly or the build asked for;
+ *   `InvalidParameter` for a module that is not of these kernels
  */
 export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
-  const kernel = loadKernel(options.wasm);
+  const { wasm, relaxedSimd = "auto", build } = options;
+  ensure(BUILDS.includes(build), "InvalidParameter", "build must be base, simd or relaxed.");
+  const kernel = wasm === undefined ? bestKernel(relaxedSimd, build) : kernelOfModule(wasm);
   const selfTests = new SelfTests();
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
   const aesGcm = new WasmAesGcm(kernel, selfTests);
   return {
     name: "wasm",
-    build: "base",
+    build: kernel.build,
     capabilities: CAPABILITIES,
     aesGcm,
     hmac: wasmHmac(hashKernel, state),

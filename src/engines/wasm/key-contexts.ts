@@ -1,17 +1,19 @@
 /**
- * Lends the kernel's key contexts to any number of keys: the least recently used context is wiped and given away, and
- * rebuilt from the key's own bytes when it is needed again.
+ * Lends the kernel's key contexts, and its few sets of tables for long messages, to any number of keys: the least recently
+ * used one is wiped and given away, and rebuilt from the key's own bytes when it is needed again.
  */
 
 import type { Kernel } from "./kernel.ts";
 
-/** Where the bytes of one AES key live, with the context they occupy at the moment, if any. */
+/** Where the bytes of one AES key live, with the context and the tables they occupy at the moment; -1 stands for none. */
 export interface KeyHolder {
   /** 16, 24 or 32 bytes, zeroed when the key is destroyed. */
   readonly bytes: Uint8Array;
+  readonly byteLength: number;
   /** The engine that imported the key. */
   readonly owner: object;
-  slot: number | undefined;
+  slot: number;
+  bulk: number;
   destroyed: boolean;
 }
 
@@ -27,22 +29,47 @@ export function contextsOf(kernel: Kernel): KeyContexts {
   return contexts;
 }
 
+/** Places in the arena with the key in each and the tick of its last use; 0 where the place is free. */
+class Pool {
+  readonly occupants: (KeyHolder | undefined)[];
+  readonly lastUse: Float64Array;
+
+  constructor(length: number) {
+    this.occupants = new Array<KeyHolder | undefined>(length).fill(undefined);
+    this.lastUse = new Float64Array(length);
+  }
+
+  oldest(): number {
+    let oldest = 0;
+    let oldestUse = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < this.lastUse.length; place++) {
+      const use = this.lastUse[place] ?? 0;
+      if (use < oldestUse) {
+        oldestUse = use;
+        oldest = place;
+      }
+      if (use === 0) break;
+    }
+    return oldest;
+  }
+}
+
 export class KeyContexts {
   readonly #kernel: Kernel;
   /** Every key that is not destroyed. */
   readonly #live: Set<KeyHolder> = new Set();
-  /** The key in each slot. */
-  readonly #occupants: (KeyHolder | undefined)[];
-  /** Tick of the last use of each slot; 0 where it is free. */
-  readonly #lastUse: Float64Array;
+  readonly #slots: Pool;
+  readonly #bulks: Pool;
   #tick = 0;
+  /** Bytes at the start of the data region that hold a sealed message copied out; wiped with the next key destroyed. */
+  sealedLeft = 0;
   /** Wipes dropped keys; absent on edge runtimes whose settings switch finalizers off. */
   readonly #dropped: FinalizationRegistry<KeyHolder> | undefined;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#occupants = new Array<KeyHolder | undefined>(kernel.contextCount).fill(undefined);
-    this.#lastUse = new Float64Array(kernel.contextCount);
+    this.#slots = new Pool(kernel.contextCount);
+    this.#bulks = new Pool(kernel.bulkCount);
     this.#dropped =
       typeof FinalizationRegistry === "function"
         ? new FinalizationRegistry((holder) => this.destroy(holder))
@@ -58,7 +85,14 @@ export class KeyContexts {
     // A buffer made first lies outside the garbage-collected heap, where moving would leave copies behind.
     const bytes = new Uint8Array(new ArrayBuffer(key.length));
     bytes.set(key);
-    const holder: KeyHolder = { bytes, owner, slot: undefined, destroyed: false };
+    const holder: KeyHolder = {
+      bytes,
+      byteLength: key.length,
+      owner,
+      slot: -1,
+      bulk: -1,
+      destroyed: false,
+    };
     this.#live.add(holder);
     return holder;
   }
@@ -70,18 +104,33 @@ export class KeyContexts {
 
   /** Returns the slot that holds the key's context, built now if it was not there. */
   use(holder: KeyHolder): number {
-    const slot = holder.slot ?? this.#build(holder);
+    const slot = holder.slot >= 0 ? holder.slot : this.#build(holder);
     this.#tick += 1;
-    this.#lastUse[slot] = this.#tick;
+    this.#slots.lastUse[slot] = this.#tick;
     return slot;
   }
 
-  /** Wipes a key for good: its bytes and its context. */
+  /**
+   * Returns one more than the number of the key's tables for long messages, built now if they were not there; 0 where the
+   * build has none. The key's context must be in its slot.
+   */
+  useBulk(holder: KeyHolder): number {
+    if (this.#kernel.bulkCount === 0) return 0;
+    const bulk = holder.bulk >= 0 ? holder.bulk : this.#buildBulk(holder);
+    this.#tick += 1;
+    this.#bulks.lastUse[bulk] = this.#tick;
+    return bulk + 1;
+  }
+
+  /** Wipes a key for good: its bytes, its context and its tables. */
   destroy(holder: KeyHolder): void {
     if (holder.destroyed) return;
     holder.destroyed = true;
     holder.bytes.fill(0);
     this.#evict(holder);
+    this.#evictBulk(holder);
+    this.#kernel.data.fill(0, 0, this.sealedLeft);
+    this.sealedLeft = 0;
     this.#live.delete(holder);
     this.#dropped?.unregister(holder);
   }
@@ -92,35 +141,43 @@ export class KeyContexts {
   }
 
   #build(holder: KeyHolder): number {
-    const slot = this.#oldestSlot();
-    const occupant = this.#occupants[slot];
+    const slot = this.#slots.oldest();
+    const occupant = this.#slots.occupants[slot];
     if (occupant !== undefined) this.#evict(occupant);
     this.#kernel.key.set(holder.bytes);
-    if (this.#kernel.aesGcmLoadKey(slot, holder.bytes.length) !== 1) {
+    if (this.#kernel.aesGcmLoadKey(slot, holder.byteLength) !== 1) {
       throw new Error("internal: the kernel refused a key context");
     }
-    this.#occupants[slot] = holder;
+    this.#slots.occupants[slot] = holder;
     holder.slot = slot;
     return slot;
   }
 
-  #evict(holder: KeyHolder): void {
-    if (holder.slot === undefined) return;
-    this.#kernel.aesGcmDropKey(holder.slot);
-    this.#occupants[holder.slot] = undefined;
-    this.#lastUse[holder.slot] = 0;
-    holder.slot = undefined;
+  #buildBulk(holder: KeyHolder): number {
+    const bulk = this.#bulks.oldest();
+    const occupant = this.#bulks.occupants[bulk];
+    if (occupant !== undefined) this.#evictBulk(occupant);
+    if (this.#kernel.aesGcmLoadBulk(bulk, holder.slot, holder.byteLength) !== 1) {
+      throw new Error("internal: the kernel refused tables for a key");
+    }
+    this.#bulks.occupants[bulk] = holder;
+    holder.bulk = bulk;
+    return bulk;
   }
 
-  #oldestSlot(): number {
-    let oldest = 0;
-    let oldestUse = Number.POSITIVE_INFINITY;
-    this.#lastUse.forEach((use, slot) => {
-      if (use < oldestUse) {
-        oldestUse = use;
-        oldest = slot;
-      }
-    });
-    return oldest;
+  #evict(holder: KeyHolder): void {
+    if (holder.slot < 0) return;
+    this.#kernel.aesGcmDropKey(holder.slot);
+    this.#slots.occupants[holder.slot] = undefined;
+    this.#slots.lastUse[holder.slot] = 0;
+    holder.slot = -1;
+  }
+
+  #evictBulk(holder: KeyHolder): void {
+    if (holder.bulk < 0) return;
+    this.#kernel.aesGcmDropBulk(holder.bulk);
+    this.#bulks.occupants[holder.bulk] = undefined;
+    this.#bulks.lastUse[holder.bulk] = 0;
+    holder.bulk = -1;
   }
 }

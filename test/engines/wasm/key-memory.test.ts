@@ -7,21 +7,42 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { compileKernel } from "../../../.config/build-wasm.mjs";
 import type { AesGcm, Engine } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
-import { type Kernel, loadKernel } from "../../../src/engines/wasm/kernel.ts";
+import type { Kernel } from "../../../src/engines/wasm/kernel.ts";
 import { KeyContexts } from "../../../src/engines/wasm/key-contexts.ts";
+import { kernelOfModule } from "../../../src/engines/wasm/load-kernel.ts";
+import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { served } from "../../conformance/engine-support.ts";
 
 const CONTEXTS_START = 0x20000;
-const CONTEXT_LENGTH = 0x400;
 const CONTEXT_COUNT = 256;
 const IV_ADDRESS = 0x620;
 
 const iv: Uint8Array = new Uint8Array(randomBytes(12));
 const random = (length: number): Buffer => Buffer.from(new Uint8Array(randomBytes(length)));
 
-const wasm = await compileKernel();
+/** Descriptions of batched messages, which are public. */
+const BATCH: readonly [number, number] = [0x1a400, 0x1b400];
 
-describe("the key memory of a wasm engine", { timeout: 60_000 }, () => {
+if (!probeSwizzle("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
+
+const builds = [
+  { build: "base", contextLength: 0x400, arenaLength: 0x60000, wasm: await compileKernel() },
+  {
+    build: "simd",
+    contextLength: 0x1400,
+    arenaLength: 0x1b0000,
+    wasm: await compileKernel({ target: "simd" }),
+  },
+  {
+    build: "relaxed",
+    contextLength: 0x1400,
+    arenaLength: 0x1b0000,
+    wasm: await compileKernel({ target: "relaxed" }),
+  },
+];
+
+describe.each(builds)("the key memory of a wasm engine ($build)", { timeout: 60_000 }, (each) => {
+  const { wasm, contextLength: CONTEXT_LENGTH, arenaLength } = each;
   let engine: Engine;
   let aesGcm: AesGcm;
   let kernel: Kernel;
@@ -32,8 +53,8 @@ describe("the key memory of a wasm engine", { timeout: 60_000 }, () => {
     const module = new WebAssembly.Module(wasm);
     engine = createWasmEngine({ wasm: module });
     aesGcm = served(engine, "aesGcm");
-    kernel = loadKernel(module);
-    memory = Buffer.from(kernel.memory.buffer);
+    kernel = kernelOfModule(module);
+    memory = Buffer.from(kernel.memory.buffer, 0, arenaLength);
   });
 
   /** Counts the contexts that hold anything. */
@@ -46,10 +67,13 @@ describe("the key memory of a wasm engine", { timeout: 60_000 }, () => {
     return used;
   }
 
-  /** Lists the addresses of bytes that are not zero, but for the public IV of the last message. */
+  /** Lists the addresses of bytes that are not zero, but for public IVs and descriptions of messages. */
   function residue(): number[] {
     return [...memory.keys()].filter(
-      (address) => memory[address] !== 0 && (address < IV_ADDRESS || address >= IV_ADDRESS + 12),
+      (address) =>
+        memory[address] !== 0 &&
+        (address < IV_ADDRESS || address >= IV_ADDRESS + 12) &&
+        (address < BATCH[0] || address >= BATCH[1]),
     );
   }
 
@@ -88,7 +112,7 @@ describe("the key memory of a wasm engine", { timeout: 60_000 }, () => {
   test("engines of one module share the instance, and each wipes its own keys alone", () => {
     const module = new WebAssembly.Module(wasm);
     const engines = [createWasmEngine({ wasm: module }), createWasmEngine({ wasm: module })] as const;
-    memory = Buffer.from(loadKernel(module).memory.buffer);
+    memory = Buffer.from(kernelOfModule(module).memory.buffer, 0, arenaLength);
     const [first, second] = [served(engines[0], "aesGcm"), served(engines[1], "aesGcm")];
     const raw = random(32);
     const keys = [first.importKey(raw), second.importKey(raw)] as const;

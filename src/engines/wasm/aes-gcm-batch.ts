@@ -1,0 +1,214 @@
+/**
+ * Moves many messages through the arena in few calls: batches of messages of any shape, which BATCH describes to the
+ * kernel, and packed records of one shape. What does not fit goes one by one. Arguments are checked by the callers.
+ */
+
+import { IV_LENGTH, type PackedLayout, TAG_LENGTH } from "./aes-gcm-arguments.ts";
+import { expectDone, type MessageRunner, safeInput } from "./aes-gcm-messages.ts";
+import { BATCH_DESCRIPTION_LENGTH, type Kernel } from "./kernel.ts";
+import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
+
+/** One message of a batch; `data` is plaintext, or ciphertext ‖ tag of 16 bytes or more. */
+export interface BatchMessage {
+  readonly holder: KeyHolder;
+  readonly iv: Uint8Array;
+  readonly aad: Uint8Array;
+  readonly data: Uint8Array;
+  /** Where its result goes. */
+  readonly index: number;
+}
+
+type Direction = "seal" | "open";
+type Results = (Uint8Array | undefined)[];
+
+// Fields of a description (assembly/aes-gcm/batch.ts).
+const RESULT = 12;
+const OFFSET = 16;
+const AAD_LENGTH = 20;
+const DATA_LENGTH = 24;
+const SLOT = 28;
+const KEY_LENGTH = 30;
+const BULK = 31;
+
+export class BatchRunner {
+  readonly #kernel: Kernel;
+  readonly #contexts: KeyContexts;
+  readonly #singles: MessageRunner;
+
+  constructor(kernel: Kernel, contexts: KeyContexts, singles: MessageRunner) {
+    this.#kernel = kernel;
+    this.#contexts = contexts;
+    this.#singles = singles;
+  }
+
+  /** Seals or opens messages in groups that fit the arena; neighbours under one key share work. */
+  run(messages: BatchMessage[], direction: Direction): Results {
+    const results: Results = new Array<Uint8Array | undefined>(messages.length).fill(undefined);
+    const sorted = sortByKey(messages);
+    const capacity = this.#kernel.dataCapacity;
+    const group: BatchMessage[] = [];
+    let end = 0;
+    for (const message of sorted) {
+      const length = roundUp(message.aad.length) + roundUp(message.data.length) + TAG_LENGTH;
+      if (length > capacity) {
+        results[message.index] = this.#single(message, direction);
+        continue;
+      }
+      if (group.length === this.#kernel.batchCapacity || end + length > capacity) {
+        this.#runGroup(group, direction, results);
+        group.length = 0;
+        end = 0;
+      }
+      this.#place(message, group.length, end, direction);
+      group.push(message);
+      end += length;
+    }
+    if (group.length > 0) this.#runGroup(group, direction, results);
+    return results;
+  }
+
+  #single(message: BatchMessage, direction: Direction): Uint8Array | undefined {
+    const { holder, iv, aad, data } = message;
+    return direction === "seal"
+      ? this.#singles.seal(holder, iv, data, aad)
+      : this.#singles.open(holder, iv, data, aad);
+  }
+
+  /** Copies a message to the data region from `start` on and describes it. */
+  #place(message: BatchMessage, position: number, start: number, direction: Direction): void {
+    const { memory, data: region, batch, batchStart } = this.#kernel;
+    const { holder, iv, aad, data } = message;
+    const at = position * BATCH_DESCRIPTION_LENGTH;
+    const offset = start + roundUp(aad.length);
+    memory.set(iv, batchStart + at);
+    region.set(aad, start);
+    region.set(data, offset);
+    batch.setUint32(at + OFFSET, offset, true);
+    batch.setUint32(at + AAD_LENGTH, aad.length, true);
+    batch.setUint32(at + DATA_LENGTH, direction === "seal" ? data.length : data.length - TAG_LENGTH, true);
+    batch.setUint16(at + SLOT, this.#contexts.use(holder), true);
+    batch.setUint8(at + KEY_LENGTH, holder.byteLength);
+    batch.setUint8(at + BULK, holder.bulk + 1);
+  }
+
+  #runGroup(group: readonly BatchMessage[], direction: Direction, results: Results): void {
+    const kernel = this.#kernel;
+    const { memory, dataStart, batch } = kernel;
+    const sealing = direction === "seal";
+    expectDone(sealing ? kernel.aesGcmSealBatch(group.length) : kernel.aesGcmOpenBatch(group.length));
+    let end = dataStart;
+    for (let position = 0; position < group.length; position++) {
+      const message = group[position] as BatchMessage;
+      const at = position * BATCH_DESCRIPTION_LENGTH;
+      const start = dataStart + batch.getUint32(at + OFFSET, true);
+      const length = sealing ? message.data.length + TAG_LENGTH : message.data.length - TAG_LENGTH;
+      end = start + length;
+      if (batch.getUint32(at + RESULT, true) === 1) results[message.index] = memory.slice(start, end);
+    }
+    memory.fill(0, dataStart, end);
+  }
+
+  /** Seals or opens packed records into `out`; answers 1 or 0 a record in `ok`. */
+  runPacked(
+    holder: KeyHolder,
+    records: Uint8Array,
+    layout: PackedLayout,
+    out: Uint8Array,
+    direction: Direction,
+    ok: Uint8Array | undefined,
+  ): void {
+    const { count, recordLength, resultLength } = layout;
+    const input = safeInput(records, out, 0, count * resultLength);
+    try {
+      if (this.#messageLength(layout, direction) > this.#kernel.windowLength) {
+        this.#packedSingly(holder, input, layout, out, direction, ok);
+        return;
+      }
+      // The kernel wants 4 bytes a record before the records, which its results may take.
+      const room = this.#kernel.dataCapacity / (recordLength + 4 + TAG_LENGTH);
+      const perCall = Math.min(Math.floor(room), this.#kernel.aad.length);
+      for (let done = 0; done < count; done += perCall) {
+        const some = Math.min(perCall, count - done);
+        const part = input.subarray(done * recordLength, (done + some) * recordLength);
+        this.#packedCall(holder, part, layout, some, direction);
+        const { data, aad } = this.#kernel;
+        try {
+          out.set(data.subarray(0, some * resultLength), done * resultLength);
+        } finally {
+          data.fill(0, 0, some * resultLength);
+        }
+        if (ok !== undefined) {
+          ok.set(aad.subarray(0, some), done);
+          aad.fill(0, 0, some);
+        }
+      }
+    } finally {
+      if (input !== records) input.fill(0);
+    }
+  }
+
+  #messageLength(layout: PackedLayout, direction: Direction): number {
+    const dataLength = direction === "seal" ? layout.resultLength - TAG_LENGTH : layout.resultLength;
+    return roundUp(layout.aadEnd - IV_LENGTH) + roundUp(dataLength) + TAG_LENGTH;
+  }
+
+  #packedCall(
+    holder: KeyHolder,
+    records: Uint8Array,
+    layout: PackedLayout,
+    count: number,
+    direction: Direction,
+  ): void {
+    const kernel = this.#kernel;
+    const aadLength = layout.aadEnd - IV_LENGTH;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.#singles.bulkFor(holder, records.length);
+    kernel.data.set(records, 4 * count);
+    if (direction === "seal") {
+      const dataLength = layout.resultLength - TAG_LENGTH;
+      expectDone(kernel.aesGcmSealPacked(slot, holder.byteLength, count, aadLength, dataLength, bulk));
+    } else {
+      const dataLength = layout.resultLength;
+      expectDone(kernel.aesGcmOpenPacked(slot, holder.byteLength, count, aadLength, dataLength, bulk));
+    }
+  }
+
+  #packedSingly(
+    holder: KeyHolder,
+    records: Uint8Array,
+    layout: PackedLayout,
+    out: Uint8Array,
+    direction: Direction,
+    ok: Uint8Array | undefined,
+  ): void {
+    const { count, aadEnd, recordLength, resultLength } = layout;
+    for (let i = 0; i < count; i++) {
+      const record = records.subarray(i * recordLength, (i + 1) * recordLength);
+      const iv = record.subarray(0, IV_LENGTH);
+      const aad = record.subarray(IV_LENGTH, aadEnd);
+      const data = record.subarray(aadEnd);
+      if (direction === "seal") {
+        this.#singles.sealTo(holder, iv, data, aad, out, i * resultLength);
+      } else if (this.#singles.openTo(holder, iv, data, aad, out, i * resultLength) && ok !== undefined) {
+        ok[i] = 1;
+      }
+    }
+  }
+}
+
+function roundUp(length: number): number {
+  return (length + 15) & ~15;
+}
+
+/** Brings messages under one key together; leaves a batch of one key as it is. */
+function sortByKey(messages: BatchMessage[]): readonly BatchMessage[] {
+  const first = messages[0]?.holder;
+  if (messages.every((message) => message.holder === first)) return messages;
+  const groups = new Map<KeyHolder, BatchMessage[]>();
+  for (const message of messages) {
+    const group = groups.get(message.holder);
+    if (group === undefined) groups.set(message.holder, [message]);
+    else group.push(message);
+  }
+  return [...groups.values()].flat();
+}

@@ -1,0 +1,218 @@
+/**
+ * Moves single messages through the arena: copies in, calls, copies out, wipes. Short messages take one call; longer ones
+ * pass in chunks, and a ciphertext passes twice, so that nothing is decrypted before its tag was verified. Arguments are
+ * checked by the callers.
+ */
+
+import { overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
+import type { Kernel } from "./kernel.ts";
+import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
+
+/** From how many bytes of data on a key gets its tables for long messages; below, building them costs more than they save. */
+const BULK_LENGTH = 512;
+
+export class MessageRunner {
+  readonly #kernel: Kernel;
+  readonly #contexts: KeyContexts;
+  readonly #memory: Uint8Array;
+  readonly #iv: Uint8Array;
+  readonly #aad: Uint8Array;
+  readonly #data: Uint8Array;
+  readonly #dataStart: number;
+  readonly #dataCapacity: number;
+  readonly #aadCapacity: number;
+
+  constructor(kernel: Kernel, contexts: KeyContexts) {
+    this.#kernel = kernel;
+    this.#contexts = contexts;
+    this.#memory = kernel.memory;
+    this.#iv = kernel.iv;
+    this.#aad = kernel.aad;
+    this.#data = kernel.data;
+    this.#dataStart = kernel.dataStart;
+    this.#dataCapacity = kernel.dataCapacity;
+    this.#aadCapacity = kernel.aad.length;
+  }
+
+  /** Returns the number of the key's tables for a message of `length` bytes, plus one; 0 for none. */
+  bulkFor(holder: KeyHolder, length: number): number {
+    return length < BULK_LENGTH ? 0 : this.#contexts.useBulk(holder);
+  }
+
+  seal(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
+    if (plaintext.length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      const sealed = new Uint8Array(plaintext.length + TAG_LENGTH);
+      this.#sealChunks(holder, iv, plaintext, aad, sealed, 0);
+      return sealed;
+    }
+    this.#sealInArena(holder, iv, plaintext, aad);
+    return this.#memory.slice(this.#dataStart, this.#dataStart + plaintext.length + TAG_LENGTH);
+  }
+
+  sealTo(
+    holder: KeyHolder,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): void {
+    if (plaintext.length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      this.#sealChunks(holder, iv, plaintext, aad, out, offset);
+      return;
+    }
+    this.#sealInArena(holder, iv, plaintext, aad);
+    const end = this.#dataStart + plaintext.length + TAG_LENGTH;
+    out.set(this.#memory.subarray(this.#dataStart, end), offset);
+  }
+
+  /** Leaves ciphertext ‖ tag, which is public, at the start of the data region. */
+  #sealInArena(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): void {
+    const kernel = this.#kernel;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.bulkFor(holder, plaintext.length);
+    this.#iv.set(iv);
+    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
+    this.#data.set(plaintext);
+    const sealedLength = plaintext.length + TAG_LENGTH;
+    if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, plaintext.length, bulk));
+  }
+
+  open(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
+    const length = sealed.length - TAG_LENGTH;
+    if (length < 0) return undefined;
+    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      const plaintext = new Uint8Array(length);
+      return this.#openChunks(holder, iv, sealed, aad, plaintext, 0) ? plaintext : undefined;
+    }
+    if (!this.#openInArena(holder, iv, sealed, aad)) return undefined;
+    const end = this.#dataStart + length;
+    const plaintext = this.#memory.slice(this.#dataStart, end);
+    this.#memory.fill(0, this.#dataStart, end);
+    return plaintext;
+  }
+
+  /** Opens into a range of `out`, zeroed on failure. */
+  openTo(
+    holder: KeyHolder,
+    iv: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): boolean {
+    const length = sealed.length - TAG_LENGTH;
+    if (length < 0) return false;
+    let opened: boolean;
+    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      opened = this.#openChunks(holder, iv, sealed, aad, out, offset);
+    } else {
+      opened = this.#openInArena(holder, iv, sealed, aad);
+      if (opened) {
+        try {
+          out.set(this.#data.subarray(0, length), offset);
+        } finally {
+          this.#data.fill(0, 0, length);
+        }
+      }
+    }
+    if (!opened) out.fill(0, offset, offset + length);
+    return opened;
+  }
+
+  /** Leaves the plaintext at the start of the data region, or zeros and false. */
+  #openInArena(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): boolean {
+    const kernel = this.#kernel;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.bulkFor(holder, sealed.length - TAG_LENGTH);
+    this.#iv.set(iv);
+    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
+    this.#data.set(sealed);
+    return kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealed.length, bulk) === 1;
+  }
+
+  #sealChunks(
+    holder: KeyHolder,
+    iv: Uint8Array,
+    plaintext: Uint8Array,
+    aad: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): void {
+    const kernel = this.#kernel;
+    const { length } = plaintext;
+    const input = safeInput(plaintext, out, offset, length);
+    try {
+      this.#startChunks(holder, iv, aad, length);
+      for (let start = 0; start < length; start += this.#dataCapacity) {
+        const chunk = input.subarray(start, start + this.#dataCapacity);
+        kernel.data.set(chunk);
+        expectDone(kernel.aesGcmEncrypt(chunk.length));
+        out.set(kernel.data.subarray(0, chunk.length), offset + start);
+      }
+      expectDone(kernel.aesGcmWriteTag());
+      out.set(kernel.tag, offset + length);
+    } finally {
+      kernel.aesGcmEnd();
+      if (input !== plaintext) input.fill(0);
+    }
+  }
+
+  #openChunks(
+    holder: KeyHolder,
+    iv: Uint8Array,
+    sealed: Uint8Array,
+    aad: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): boolean {
+    const kernel = this.#kernel;
+    const length = sealed.length - TAG_LENGTH;
+    const input = safeInput(sealed, out, offset, length);
+    try {
+      this.#startChunks(holder, iv, aad, length);
+      for (let start = 0; start < length; start += this.#dataCapacity) {
+        const chunk = input.subarray(start, Math.min(start + this.#dataCapacity, length));
+        kernel.data.set(chunk);
+        expectDone(kernel.aesGcmAuthenticate(chunk.length));
+      }
+      kernel.tag.set(input.subarray(length));
+      if (kernel.aesGcmVerify() !== 1) return false;
+      for (let start = 0; start < length; start += this.#dataCapacity) {
+        const chunk = input.subarray(start, Math.min(start + this.#dataCapacity, length));
+        kernel.data.set(chunk);
+        expectDone(kernel.aesGcmDecrypt(chunk.length));
+        out.set(kernel.data.subarray(0, chunk.length), offset + start);
+      }
+      return true;
+    } finally {
+      kernel.aesGcmEnd();
+    }
+  }
+
+  #startChunks(holder: KeyHolder, iv: Uint8Array, aad: Uint8Array, length: number): void {
+    const kernel = this.#kernel;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.bulkFor(holder, length);
+    kernel.iv.set(iv);
+    expectDone(kernel.aesGcmStart(slot, holder.byteLength, bulk));
+    for (let start = 0; start < aad.length; start += this.#aadCapacity) {
+      const chunk = aad.subarray(start, start + this.#aadCapacity);
+      this.#aad.set(chunk, this.#aadCapacity - ((chunk.length + 15) & ~15));
+      expectDone(kernel.aesGcmAad(chunk.length));
+    }
+  }
+}
+
+/**
+ * Returns an input whose result is written piece by piece while it is read: itself, or where the output overlaps it, and a
+ * write could overtake the reading, a copy that the caller wipes.
+ */
+export function safeInput(input: Uint8Array, out: Uint8Array, offset: number, length: number): Uint8Array {
+  return overlaps(input, out, offset, length) ? new Uint8Array(input) : input;
+}
+
+export function expectDone(result: number): void {
+  if (result !== 1) throw new Error("internal: the kernel refused a call");
+}
