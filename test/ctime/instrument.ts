@@ -181,6 +181,19 @@ export function insertFolds(lines: readonly WatLine[], wanted: (mnemonic: string
   return { output, sites };
 }
 
+/** Keeps a note of every site that is reached: the entries of a table that are set. */
+const coverageDeclarations = (sites: number): string => `
+  (table $ctime.reached (export "ctime.reached") ${sites} funcref)
+  (elem declare func $ctime.fold)
+  (func $ctime.fold (param $value i64) (param $site i32)
+    local.get $site ref.func $ctime.fold table.set $ctime.reached)`;
+
+/** Adds a note of the sites reached to a module, instead of the hash. */
+export function instrumentCoverage(wasm: Uint8Array): Instrumented {
+  const { output, sites } = insertFolds(parseWat(toWat(wasm)), () => true);
+  return { wasm: toWasm(joinWat(output, coverageDeclarations(sites.length))), sites };
+}
+
 /**
  * Adds the hash to a module. Every mutable global is exported as `ctime.global.N`, so that a run can start from a known
  * state.

@@ -57,7 +57,7 @@ function catchInstance<T>(
       const { exports } = this;
       caught = exports;
       if (onCall === undefined) return;
-      const listener = onCall(() => memoryOf(exports));
+      const listener = onCall(() => new Uint8Array(memoryOf(exports).buffer));
       caught = wrapExports(exports, listener);
       Object.defineProperty(this, "exports", { value: caught });
     }
@@ -71,10 +71,10 @@ function catchInstance<T>(
   }
 }
 
-function memoryOf(exports: WebAssembly.Exports): Uint8Array {
+function memoryOf(exports: WebAssembly.Exports): WebAssembly.Memory {
   const memory = Object.values(exports).find((value) => value instanceof WebAssembly.Memory);
   if (!(memory instanceof WebAssembly.Memory)) throw new Error("the module exports no memory");
-  return new Uint8Array(memory.buffer);
+  return memory;
 }
 
 /** Instantiates a module anew, under an engine of its own if asked to. */
@@ -83,11 +83,14 @@ export function openRig(wasm: Uint8Array<ArrayBuffer>, { engine, onCall }: RigOp
   const { exports, created } = catchInstance(module, onCall, () =>
     engine ? createWasmEngine({ wasm: module }) : new WebAssembly.Instance(module),
   );
+  const linear = memoryOf(exports);
+  let view = new Uint8Array(linear.buffer);
   return {
     exports,
     // Views die when the memory grows.
     get memory(): Uint8Array {
-      return memoryOf(exports);
+      if (view.buffer !== linear.buffer) view = new Uint8Array(linear.buffer);
+      return view;
     },
     get engine(): Engine {
       if (created instanceof WebAssembly.Instance) throw new Error("this rig has no engine");

@@ -8,7 +8,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { allowRelaxedSimd, BUILDS } from "./builds.ts";
-import { instrument } from "./instrument.ts";
+import { unreachedSites } from "./coverage.ts";
+import { instrument, type Site } from "./instrument.ts";
 import type { Scenario } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/index.ts";
 import { describeDifference, type Trace, Tracer } from "./trace.ts";
@@ -20,6 +21,11 @@ const OBJDUMP = new URL("../../node_modules/wabt/bin/wasm-objdump", import.meta.
 /** What the disassembler calls the instructions that have a condition, an address or a dividend. */
 const COUNTED =
   /^(if|br_if|br_table|select|(return_)?call_indirect|global\.set|memory\.(copy|fill|init|grow)|\w+\.(load|store)\w*|[if]\d+(x\d)?\.(div(_[su])?|rem_[su]|sqrt))$/;
+
+/** Largest share of the sites that the scenarios may miss. */
+const MOST_UNREACHED = 0.08;
+
+const sameSite = (a: Site, b: Site): boolean => a.functionName === b.functionName && a.index === b.index;
 
 /** Counts the instructions of each kind as the disassembler sees them in the module that ships. */
 function countByDisassembler(file: URL): Record<string, number> {
@@ -55,6 +61,16 @@ describe.each(BUILDS)("the $name build", ({ bytes, file }) => {
     for (const { mnemonic } of instrumented.sites) counts[mnemonic] = (counts[mnemonic] ?? 0) + 1;
     expect(counts).toEqual(countByDisassembler(file));
     expect(instrumented.sites.length).toBeGreaterThan(100);
+  });
+
+  test("has no function that no scenario reaches, and few places", () => {
+    const unreached = unreachedSites(bytes(), SCENARIOS, { engine: true });
+    const missed = new Set(unreached.map(({ functionName }) => functionName));
+    for (const site of instrumented.sites)
+      if (!unreached.some((one) => sameSite(one, site))) missed.delete(site.functionName);
+    expect([...missed]).toEqual([]);
+    // What is left refuses bad arguments, which no secret does.
+    expect(unreached.length).toBeLessThan(MOST_UNREACHED * instrumented.sites.length);
   });
 
   test.each(SCENARIOS)("leaves one trace for all secrets: $name", (scenario) => {

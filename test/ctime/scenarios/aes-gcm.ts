@@ -102,11 +102,33 @@ const batchNames = BATCH_LENGTHS.map((_, n) => `plaintext${n}`);
 const BATCH_SECRETS: Readonly<Record<string, number>> = {
   key: 32,
   otherKey: 16,
+  lonelyKey: 24,
   ...Object.fromEntries(BATCH_LENGTHS.map((length, n) => [`plaintext${n}`, length])),
 };
 
-/** Every third item of the batch has a key of its own. */
-const keyNameOf = (n: number): string => (n % 3 === 2 ? "otherKey" : "key");
+/** Two items have another key than the rest, and one has a key that no other item has. */
+const keyNameOf = (n: number): string => (n === 3 ? "lonelyKey" : n % 3 === 2 ? "otherKey" : "key");
+
+/** Imports the keys of the batch and gives the key of every item. */
+function withBatchKeys<T>(rig: Rig, input: Input, use: (keyOf: (n: number) => AesKey) => T): T {
+  return withKey(rig, input, (key) =>
+    withKey(
+      rig,
+      input,
+      (otherKey) =>
+        withKey(
+          rig,
+          input,
+          (lonelyKey) => {
+            const keys: Readonly<Record<string, AesKey>> = { key, otherKey, lonelyKey };
+            return use((n) => keys[keyNameOf(n)] ?? key);
+          },
+          "lonelyKey",
+        ),
+      "otherKey",
+    ),
+  );
+}
 
 function sealedBatch(input: Input): Uint8Array[] {
   const aad = aadOf(20);
@@ -121,22 +143,15 @@ function sealBatchScenario(): Scenario {
     name: "batch of mixed lengths and keys: seal",
     inputs: secretInputs(BATCH_SECRETS),
     run: (rig, input) =>
-      withKey(rig, input, (key) =>
-        withKey(
-          rig,
-          input,
-          (otherKey) => {
-            const items = batchNames.map((name, n) => ({
-              iv: ivOf(n),
-              plaintext: member(input, name),
-              aad,
-              ...(keyNameOf(n) === "key" ? {} : { key: otherKey }),
-            }));
-            return gcmOf(rig).sealBatch(key, items);
-          },
-          "otherKey",
-        ),
-      ),
+      withBatchKeys(rig, input, (keyOf) => {
+        const items = batchNames.map((name, n) => ({
+          iv: ivOf(n),
+          plaintext: member(input, name),
+          aad,
+          key: keyOf(n),
+        }));
+        return gcmOf(rig).sealBatch(undefined, items);
+      }),
     expected: sealedBatch,
   };
 }
@@ -154,22 +169,15 @@ function openBatchScenario(forged?: number): Scenario {
       ),
     ),
     run: (rig, input) =>
-      withKey(rig, input, (key) =>
-        withKey(
-          rig,
-          input,
-          (otherKey) => {
-            const items = batchNames.map((_, n) => ({
-              iv: ivOf(n),
-              sealed: member(input, `sealed${n}`),
-              aad,
-              ...(keyNameOf(n) === "key" ? {} : { key: otherKey }),
-            }));
-            return gcmOf(rig).openBatch(key, items);
-          },
-          "otherKey",
-        ),
-      ),
+      withBatchKeys(rig, input, (keyOf) => {
+        const items = batchNames.map((_, n) => ({
+          iv: ivOf(n),
+          sealed: member(input, `sealed${n}`),
+          aad,
+          key: keyOf(n),
+        }));
+        return gcmOf(rig).openBatch(undefined, items);
+      }),
     expected: (input) => batchNames.map((name, n) => (n === forged ? undefined : member(input, name))),
   };
 }
