@@ -34,6 +34,18 @@ function hashFacts(hash: unknown): HashFacts {
   return facts;
 }
 
+/** Does work that leaves secrets in the arena, and wipes them; the kernel wipes the input where nothing throws. */
+function wiped<T>(kernel: HashKernel, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    kernel.data.fill(0);
+    throw error;
+  } finally {
+    kernel.hashWipe();
+  }
+}
+
 /** Hands bytes to the message in progress, a chunk at a time. */
 function absorb(kernel: HashKernel, bytes: Uint8Array): void {
   const { data, dataCapacity } = kernel;
@@ -45,7 +57,7 @@ function absorb(kernel: HashKernel, bytes: Uint8Array): void {
 }
 
 function hashRaw(kernel: HashKernel, { id, byteLength }: HashFacts, message: Uint8Array): Uint8Array {
-  try {
+  return wiped(kernel, () => {
     if (message.length <= kernel.dataCapacity) {
       kernel.data.set(message);
       expectDone(kernel.hashOnce(id, message.length));
@@ -55,9 +67,7 @@ function hashRaw(kernel: HashKernel, { id, byteLength }: HashFacts, message: Uin
       expectDone(kernel.hashEnd());
     }
     return kernel.digest.slice(0, byteLength);
-  } finally {
-    kernel.hashWipe();
-  }
+  });
 }
 
 /** Loads a key for any number of messages; the caller wipes. A key beyond the arena is hashed first, as HMAC would do. */
@@ -74,7 +84,7 @@ function loadKey(kernel: HashKernel, facts: HashFacts, key: Uint8Array): void {
 }
 
 function hmacRaw(kernel: HashKernel, facts: HashFacts, key: Uint8Array, message: Uint8Array): Uint8Array {
-  try {
+  return wiped(kernel, () => {
     if (key.length + message.length <= kernel.dataCapacity) {
       kernel.data.set(key);
       kernel.data.set(message, key.length);
@@ -86,9 +96,7 @@ function hmacRaw(kernel: HashKernel, facts: HashFacts, key: Uint8Array, message:
       expectDone(kernel.hashEnd());
     }
     return kernel.digest.slice(0, facts.byteLength);
-  } finally {
-    kernel.hashWipe();
-  }
+  });
 }
 
 /** Extracts and expands; an empty salt is the zero salt, as HMAC pads its key with zeros. */
@@ -104,8 +112,9 @@ function hkdfRaw(
   const prk = hmacRaw(kernel, facts, salt, ikm);
   const counter = new Uint8Array(1);
   const block = kernel.digest.subarray(0, facts.byteLength);
-  try {
+  wiped(kernel, () => {
     loadKey(kernel, facts, prk);
+    prk.fill(0);
     for (let offset = 0; offset < length; offset += facts.byteLength) {
       counter[0] = offset / facts.byteLength + 1;
       expectDone(kernel.hmacBegin());
@@ -115,11 +124,8 @@ function hkdfRaw(
       expectDone(kernel.hashEnd());
       okm.set(block.subarray(0, length - offset), offset);
     }
-    return okm;
-  } finally {
-    prk.fill(0);
-    kernel.hashWipe();
-  }
+  });
+  return okm;
 }
 
 /** Makes the hash function of one engine. */

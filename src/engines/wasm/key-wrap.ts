@@ -55,6 +55,12 @@ const KWP: WrapMode = {
   },
 };
 
+/** Wipes what the host wrote; the kernel wiped the key encryption key unless something threw before it was called. */
+function wipe(kernel: HashKernel, dataLength: number): void {
+  kernel.key.fill(0);
+  kernel.data.fill(0, 0, dataLength);
+}
+
 function wrapRaw(kernel: HashKernel, mode: WrapMode, kek: Uint8Array, key: Uint8Array): Uint8Array {
   const wrappedLength = SEMIBLOCK * (Math.ceil(key.length / SEMIBLOCK) + 1);
   try {
@@ -63,7 +69,7 @@ function wrapRaw(kernel: HashKernel, mode: WrapMode, kek: Uint8Array, key: Uint8
     expectDone(kernel[mode.wrap](kek.length, key.length));
     return kernel.data.slice(0, wrappedLength);
   } finally {
-    kernel.data.fill(0, 0, wrappedLength);
+    wipe(kernel, wrappedLength);
   }
 }
 
@@ -80,7 +86,7 @@ function unwrapRaw(
     const keyLength = mode.unwrap(kernel, kek.length, wrapped.length);
     return keyLength === undefined ? undefined : kernel.data.slice(SEMIBLOCK, SEMIBLOCK + keyLength);
   } finally {
-    kernel.data.fill(0, 0, wrapped.length);
+    wipe(kernel, wrapped.length);
   }
 }
 

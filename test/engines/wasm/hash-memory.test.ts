@@ -82,4 +82,21 @@ describe("the memory of a wasm engine", { timeout: 60_000 }, () => {
       expect(residue()).toBe(-1);
     }
   });
+
+  test("keeps nothing of a call that throws", () => {
+    class LyingArray extends Uint8Array {
+      override get length(): number {
+        return 16;
+      }
+    }
+    const liar = new LyingArray(random(70_000));
+    const key = random(32);
+    expect(() => served(engine, "hash")("SHA-256", liar)).toThrow(RangeError);
+    expect(() => served(engine, "hmac").sign("SHA-256", key, liar)).toThrow(RangeError);
+    expect(() => served(engine, "hkdf")("SHA-256", liar, key, key, 40)).toThrow(RangeError);
+    for (const mode of ["aesKw", "aesKwp"] as const) {
+      expect(() => served(engine, mode).wrap(key, liar)).toThrow(RangeError);
+    }
+    expect(residue()).toBe(-1);
+  });
 });
