@@ -4,5 +4,7 @@ import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeAesKeyWrap } from "../conformance/aes-kw.ts";
 
-describeAesKeyWrap("wasm", createWasmEngine);
+for (const build of ["base", "simd", "relaxed"] as const) {
+  describeAesKeyWrap(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
+}
 describeAesKeyWrap("node", createNodeEngine);

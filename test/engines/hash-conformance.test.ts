@@ -4,5 +4,7 @@ import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeHash } from "../conformance/hash.ts";
 
-describeHash("wasm", createWasmEngine);
+for (const build of ["base", "simd", "relaxed"] as const) {
+  describeHash(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
+}
 describeHash("node", createNodeEngine);

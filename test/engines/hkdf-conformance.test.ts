@@ -4,5 +4,7 @@ import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeHkdf } from "../conformance/hkdf.ts";
 
-describeHkdf("wasm", createWasmEngine);
+for (const build of ["base", "simd", "relaxed"] as const) {
+  describeHkdf(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
+}
 describeHkdf("node", createNodeEngine);

@@ -4,5 +4,7 @@ import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 import { describeHmac } from "../conformance/hmac.ts";
 
-describeHmac("wasm", createWasmEngine);
+for (const build of ["base", "simd", "relaxed"] as const) {
+  describeHmac(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
+}
 describeHmac("node", createNodeEngine);

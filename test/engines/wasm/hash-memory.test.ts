@@ -1,40 +1,39 @@
 /** That hashing, HMAC, HKDF and key wrapping leave no byte of a key, a message or a result in the wasm memory. */
 
 import { randomBytes } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
 import { beforeEach, describe, expect, test } from "vitest";
-import { compileKernel } from "../../../.config/build-wasm.mjs";
 import type { Engine } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import {
+  BASE_WASM_BASE64,
+  RELAXED_WASM_BASE64,
+  SIMD_WASM_BASE64,
+} from "../../../src/engines/wasm/kernel-bytes.ts";
+import { kernelOfModule } from "../../../src/engines/wasm/load-kernel.ts";
+import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { codeOf, flipBit, HASHES, served } from "../../conformance/engine-support.ts";
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
 
-const wasm = await compileKernel();
+if (!probeSwizzle("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
-describe("the memory of a wasm engine", { timeout: 60_000 }, () => {
+const BUILDS = [
+  { build: "base", text: BASE_WASM_BASE64 },
+  { build: "simd", text: SIMD_WASM_BASE64 },
+  { build: "relaxed", text: RELAXED_WASM_BASE64 },
+];
+
+describe.each(BUILDS)("the memory of a wasm engine ($build)", { timeout: 60_000 }, ({ text }) => {
   let engine: Engine;
   let memory: Uint8Array;
   let before: Uint8Array;
 
-  // A module of its own gives each test an instance of its own; the engine's memory is the one that appears with it.
+  // A module of its own gives each test an instance of its own.
   beforeEach(() => {
-    const module = new WebAssembly.Module(wasm);
-    const instances: WebAssembly.Instance[] = [];
-    const { Instance } = WebAssembly;
-    WebAssembly.Instance = class extends Instance {
-      constructor(source: WebAssembly.Module, imports?: WebAssembly.Imports) {
-        super(source, imports);
-        instances.push(this);
-      }
-    };
-    try {
-      engine = createWasmEngine({ wasm: module });
-    } finally {
-      WebAssembly.Instance = Instance;
-    }
-    const [instance] = instances;
-    if (instance === undefined) throw new Error("the engine made no instance");
-    memory = new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer);
+    const module = new WebAssembly.Module(new Uint8Array(Buffer.from(text, "base64")));
+    engine = createWasmEngine({ wasm: module });
+    memory = kernelOfModule(module).memory;
     before = memory.slice();
   });
 
