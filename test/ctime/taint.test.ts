@@ -72,8 +72,8 @@ describe.runIf(missing === undefined)("following secrets", () => {
       expect.stringContaining("whose last byte is wrong"),
       expect.stringContaining("0 places, not 1"),
       expect.stringContaining("never reached by a secret"),
+      expect.stringContaining("depends on uninitialised value"),
     ]);
-    expect(findings[0]).toContain("depends on uninitialised value");
   });
 
   test.each(BUILDS)("finds nothing on the $name build", { timeout: 300_000 }, ({ name, bytes }) => {

@@ -235,7 +235,7 @@ function readReport(
 /** Says what is wrong with a report; empty where nothing is. */
 export function findingsOf(report: TaintReport, points: readonly DeclassifyPoint[], build: string): string[] {
   const findings = Object.entries(report.errors).map(
-    ([scenario, count]) => `"${scenario}": ${count} uses of a secret\n${report.log}`,
+    ([scenario, count]) => `"${scenario}": ${count} uses of a secret`,
   );
   for (const { functionName, index, text } of report.operands) {
     findings.push(`function ${functionName}, instruction ${index} (${text}): the operand is secret`);
@@ -250,5 +250,5 @@ export function findingsOf(report: TaintReport, points: readonly DeclassifyPoint
       findings.push(`declassify point "${after.join("; ")}" is never reached by a secret`);
     }
   }
-  return findings;
+  return findings.length === 0 ? [] : [...findings, report.log];
 }

@@ -13,7 +13,7 @@ export interface Trace {
 
 /** The first event at which the traces of two inputs part. */
 export interface Difference {
-  /** Number of the input that differs from input 0. */
+  /** Number of the input that differs from input 0; 0 where two scenarios differ. */
   readonly input: number;
   readonly site: Site;
   /** Number of the event within the run, from 1. */
@@ -81,15 +81,22 @@ export class Tracer {
     const trace = this.run(scenario, first);
     for (const [n, input] of scenario.inputs.entries()) {
       if (!differ(this.run(scenario, input), trace)) continue;
-      return { trace, difference: this.#locate(scenario, first, input, n) };
+      return { trace, difference: this.#locate([scenario, first], [scenario, input], n) };
     }
     return { trace };
   }
 
+  /** Compares two scenarios that must look alike, each on its first input; call `prepare` with one of them before. */
+  compareTwins(scenario: Scenario, twin: Scenario): Difference | undefined {
+    const [[first = {}], [second = {}]] = [scenario.inputs, twin.inputs];
+    return differ(this.run(scenario, first), this.run(twin, second))
+      ? this.#locate([scenario, first], [twin, second], 0)
+      : undefined;
+  }
+
   /** Halves the number of events until the first one that differs is known. */
-  #locate(scenario: Scenario, first: Input, input: Input, n: number): Difference {
-    const partAt = (limit: bigint): boolean =>
-      differ(this.run(scenario, first, limit), this.run(scenario, input, limit));
+  #locate(one: readonly [Scenario, Input], other: readonly [Scenario, Input], input: number): Difference {
+    const partAt = (limit: bigint): boolean => differ(this.run(...one, limit), this.run(...other, limit));
     let same = 0n;
     let parted = 1n;
     while (!partAt(parted)) {
@@ -101,19 +108,16 @@ export class Tracer {
       if (partAt(middle)) parted = middle;
       else same = middle;
     }
-    const eventOf = (which: Input): { site: number; value: bigint; count: bigint } => {
-      const { count } = this.run(scenario, which, parted);
-      return {
-        site: this.#state("site").value as number,
-        value: BigInt.asUintN(64, this.#state("value").value as bigint),
-        count,
-      };
-    };
-    const [a, b] = [eventOf(first), eventOf(input)];
+    const [a, b] = [one, other].map((which) => {
+      const { count } = this.run(...which, parted);
+      const value = BigInt.asUintN(64, this.#state("value").value as bigint);
+      return { site: this.#state("site").value as number, value, count };
+    });
+    if (a === undefined || b === undefined) throw new Error("internal: two runs gave one trace");
     // Where one run ended before this event, the other one tells the place.
     const site = this.#sites[a.count >= b.count ? a.site : b.site];
     if (site === undefined) throw new Error("internal: a trace names no site");
-    return { input: n, site, event: parted, values: [a.value, b.value] };
+    return { input, site, event: parted, values: [a.value, b.value] };
   }
 
   #state(name: string): WebAssembly.Global {

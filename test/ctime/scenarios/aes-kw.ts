@@ -68,9 +68,35 @@ function scenarios(mode: Mode, kekLength: number, keyLength: number): Scenario[]
   ];
 }
 
+/** What a padded key can get wrong inside a wrapping that is right: which check fails must not show. */
+const PADDING_FAULTS: readonly (readonly [fault: string, check: string, paddedByte: number])[] = [
+  ["check in front", "a65959a700000021", 0],
+  ["length beyond the padding", "a65959a600000029", 0],
+  ["length short of the padding", "a65959a600000020", 0],
+  ["byte of the padding", "a65959a600000021", 1],
+];
+
+/** Wraps 33 bytes and their padding under a check value of its own. */
+function paddingScenarios(): Scenario[] {
+  const [valid] = scenarios(KWP, 32, 33);
+  return PADDING_FAULTS.map(([fault, check, byte]) => ({
+    name: `AES-KWP, 256-bit key over 33 bytes: refuse a wrong ${fault}`,
+    inputs: derive(valid?.inputs ?? [], (input) => {
+      const padded = new Uint8Array(40);
+      padded.set(member(input, "key"));
+      padded[39] = byte;
+      return { wrapped: wrapByNode("id-aes256-wrap", check, member(input, "kek"), padded) };
+    }),
+    run: ({ engine }, input) => served(KWP, engine).unwrap(member(input, "kek"), member(input, "wrapped")),
+    expected: () => undefined,
+    sameTraceAs: "AES-KWP, 256-bit key over 33 bytes: refuse a wrong first byte",
+  }));
+}
+
 export const AES_KW_SCENARIOS: readonly Scenario[] = [
   ...scenarios(KW, 32, 32),
   ...scenarios(KW, 16, 16),
   ...scenarios(KWP, 32, 33),
   ...scenarios(KWP, 24, 7),
+  ...paddingScenarios(),
 ];
