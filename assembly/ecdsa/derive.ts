@@ -1,0 +1,29 @@
+/** ECDH (SP 800-56A, 5.7.1.2). */
+
+import { ECC_SMALL_TABLES } from "../memory";
+import { fieldInvert } from "./field";
+import { ITEM_EXTRA, ITEM_RANDOM, ITEM_SIGNATURE, itemAt } from "./items";
+import { multiplyByWindows, PEER_POINTS } from "./multiply";
+import { Z } from "./point";
+import { bytesOfElement, elementOfBytes } from "./scalar";
+import { affineSum, readBlind } from "./sign";
+import { PRIVATE, RUNNING, S0, SUM } from "./state";
+import { storeOddMultiples } from "./table";
+import { loadPublicKey } from "./verify";
+
+/**
+ * Computes the shared x of the first item: its public point times the scalar in ITEM_EXTRA, to ITEM_SIGNATURE.
+ *
+ * Time: constant in the scalar; the table of the peer's point takes a time that depends on that point.
+ */
+export function deriveItem<C>(): void {
+  const item: usize = itemAt(0);
+  loadPublicKey<C>(item);
+  storeOddMultiples<C>(ECC_SMALL_TABLES, PEER_POINTS, false);
+  elementOfBytes(PRIVATE, item + ITEM_EXTRA);
+  readBlind(item + ITEM_RANDOM);
+  multiplyByWindows<C>(PRIVATE, ECC_SMALL_TABLES);
+  fieldInvert<C>(RUNNING, SUM + Z);
+  affineSum<C>(SUM, RUNNING);
+  bytesOfElement(item + ITEM_SIGNATURE, S0);
+}

@@ -1,0 +1,102 @@
+/**
+ * Tables of odd multiples of public points: affine, two times four words a point, coordinates as reduced field elements.
+ * A large table holds 37 windows of 64 points, (2j + 1) · 2^(7i) · P, and gives every multiple of P without a doubling.
+ */
+
+import { copyElement, pack, unpack } from "../int/limbs";
+import { constants, fieldInvertVartime, fieldMultiply, fieldReduce, fieldSquare } from "./field";
+import { FIELD_ONE } from "./generated/constants";
+import { addMixedVartime, doublePoint, POINT_LENGTH, Y, Z } from "./point";
+import { T0, TABLE_AFFINE, TABLE_BASE, TABLE_INVERSE, TABLE_POINTS, TABLE_SCALE, TABLE_STEP } from "./state";
+
+/** Bytes of a point in a table. */
+export const ENTRY_LENGTH: usize = 64;
+
+/** Windows of a large table, points in each, and bits that a window covers. */
+export const WINDOWS: u32 = 37;
+export const WINDOW_POINTS: u32 = 64;
+export const WINDOW_BITS: u32 = 7;
+export const WINDOW_LENGTH: usize = 4096;
+
+// A point on its way into a table, and behind it the product of the Z of all points before it.
+const PREFIX: usize = POINT_LENGTH;
+const PLACE_LENGTH: usize = POINT_LENGTH + 80;
+
+/** Returns where a point is kept while a table is built. */
+function placeOf(index: u32): usize {
+  return TABLE_POINTS + PLACE_LENGTH * <usize>index;
+}
+
+/** Brings a point to affine coordinates: out ← x, y from the inverse of its Z. Works in TABLE_SCALE. */
+function scaleDown<C>(out: usize, point: usize, inverse: usize): void {
+  fieldSquare<C>(TABLE_SCALE, inverse);
+  fieldMultiply<C>(out, point, TABLE_SCALE);
+  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, inverse);
+  fieldMultiply<C>(out + Y, point + Y, TABLE_SCALE);
+}
+
+/** Writes an affine point to a table. Works in T0. */
+function storeEntry<C>(entry: usize, affine: usize): void {
+  fieldReduce<C>(T0, affine);
+  pack(entry, T0);
+  fieldReduce<C>(T0, affine + Y);
+  pack(entry + 32, T0);
+}
+
+/** Reads a point of a table: out ← x, y. Time: constant. */
+export function loadEntry(out: usize, entry: usize): void {
+  unpack(out, entry);
+  unpack(out + Y, entry + 32);
+}
+
+/** Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is infinity. */
+function storeAffine<C>(table: usize, count: u32, kept: u32): void {
+  copyElement(TABLE_INVERSE, placeOf(0) + Z);
+  for (let i: u32 = 1; i < count; ++i) {
+    copyElement(placeOf(i) + PREFIX, TABLE_INVERSE);
+    fieldMultiply<C>(TABLE_INVERSE, TABLE_INVERSE, placeOf(i) + Z);
+  }
+  fieldInvertVartime<C>(TABLE_INVERSE, TABLE_INVERSE);
+  for (let i: u32 = count - 1; i > 0; --i) {
+    const place: usize = placeOf(i);
+    fieldMultiply<C>(place + PREFIX, place + PREFIX, TABLE_INVERSE);
+    fieldMultiply<C>(TABLE_INVERSE, TABLE_INVERSE, place + Z);
+    scaleDown<C>(TABLE_AFFINE, place, place + PREFIX);
+    if (i < kept) {
+      storeEntry<C>(table + ENTRY_LENGTH * <usize>i, TABLE_AFFINE);
+    } else {
+      copyElement(TABLE_BASE, TABLE_AFFINE);
+      copyElement(TABLE_BASE + Y, TABLE_AFFINE + Y);
+    }
+  }
+  scaleDown<C>(TABLE_AFFINE, placeOf(0), TABLE_INVERSE);
+  storeEntry<C>(table, TABLE_AFFINE);
+}
+
+/**
+ * Writes the odd multiples of the affine point B in TABLE_BASE: (2j + 1) · B for j below count.
+ *
+ * @param table count entries, out
+ * @param count 2..=64, public
+ * @param advance whether TABLE_BASE ← 2 · count · B
+ */
+export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): void {
+  const first: usize = placeOf(0);
+  copyElement(first, TABLE_BASE);
+  copyElement(first + Y, TABLE_BASE + Y);
+  copyElement(first + Z, constants<C>() + FIELD_ONE);
+  const second: usize = placeOf(1);
+  doublePoint<C>(second, first);
+  fieldInvertVartime<C>(TABLE_INVERSE, second + Z);
+  scaleDown<C>(TABLE_STEP, second, TABLE_INVERSE);
+  for (let i: u32 = 1; i < count; ++i) addMixedVartime<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
+  if (advance) addMixedVartime<C>(placeOf(count), placeOf(count - 1), TABLE_BASE);
+  storeAffine<C>(table, advance ? count + 1 : count, count);
+}
+
+/** Writes the large table of the affine point in TABLE_BASE, which is public and of the curve's order. */
+export function storeLargeTable<C>(table: usize): void {
+  for (let window: u32 = 0; window < WINDOWS; ++window) {
+    storeOddMultiples<C>(table + WINDOW_LENGTH * <usize>window, WINDOW_POINTS, window + 1 < WINDOWS);
+  }
+}

@@ -1,0 +1,234 @@
+/** Verification of ECDSA signatures (FIPS 186-5, 6.4.4), in batches that share the inversion modulo n. Everything here is public. */
+
+import { addLimbs, bitsAt, carryLimbs, copyElement, isZero, notBelow, pack } from "../int/limbs";
+import { ECC_SMALL_TABLES } from "../memory";
+import {
+  constants,
+  enterField,
+  fieldIsZeroVartime,
+  fieldMultiply,
+  fieldSquare,
+  fieldSubtract,
+} from "./field";
+import { BETA, ORDER, PRIME } from "./generated/constants";
+import {
+  ITEM_DIGEST,
+  ITEM_FACTOR,
+  ITEM_FACTORS,
+  ITEM_KEY,
+  ITEM_RESULT,
+  ITEM_SIGNATURE,
+  ITEM_TABLE,
+  itemAt,
+} from "./items";
+import { recode, recodedBits } from "./multiply";
+import { addMixedVartime, doublePoint, POINT_LENGTH, Y, Z } from "./point";
+import {
+  elementOfBytes,
+  enterOrder,
+  isScalar,
+  orderInvertVartime,
+  orderMultiply,
+  orderReduce,
+} from "./scalar";
+import { HALF_1, HALF_2, SIGN_1, SIGN_2, splitScalar } from "./split";
+import {
+  DIGEST,
+  DIGITS,
+  DIGITS_LENGTH,
+  PICKED,
+  RUNNING,
+  S0,
+  S1,
+  S2,
+  SUM,
+  T0,
+  TABLE_BASE,
+  WORDS,
+} from "./state";
+import { ENTRY_LENGTH, loadEntry, storeOddMultiples, WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
+
+/** Odd multiples of a public key in a small table: 1 to 15, for digits of five bits and a sign. */
+const SMALL_COUNT: u32 = 8;
+const DIGIT_BITS: u32 = 5;
+
+/** Negates the y of the point in PICKED. Works in T0. */
+function negatePicked<C>(): void {
+  memory.fill(T0, 0, 72);
+  fieldSubtract<C>(PICKED + Y, T0, PICKED + Y);
+}
+
+/** Adds a multiple of the point of a large table to SUM. @param scalar one element below n, without carries */
+function addByTable<C>(scalar: usize, table: usize): void {
+  if (isZero(scalar) !== 0) return;
+  recode<C>(scalar, <u64>(WINDOWS * WINDOW_BITS));
+  for (let window: u32 = 0; window < WINDOWS; ++window) {
+    const bits: u64 = recodedBits(WINDOW_BITS * window, WINDOW_BITS);
+    const negative: bool = bits < 64;
+    const index: u64 = negative ? 63 - bits : bits - 64;
+    loadEntry(PICKED, table + WINDOW_LENGTH * <usize>window + ENTRY_LENGTH * <usize>index);
+    if (negative) negatePicked<C>();
+    addMixedVartime<C>(SUM, SUM, PICKED);
+  }
+}
+
+/**
+ * Writes the digits of a scalar: odd and below 16 in magnitude, or zero, of which at least four follow every other.
+ *
+ * @param digits 257 bytes, out
+ * @param scalar one element without carries, below 2^256
+ * @returns how many digits there are up to the last that is not zero
+ */
+function writeDigits(digits: usize, scalar: usize): u32 {
+  pack(WORDS, scalar);
+  memory.fill(digits, 0, DIGITS_LENGTH);
+  let carry: u64 = 0;
+  let position: u32 = 0;
+  let length: u32 = 0;
+  while (position < 256) {
+    if (bitsAt(WORDS, position, 1) === carry) {
+      position += 1;
+      continue;
+    }
+    const count: u32 = min<u32>(DIGIT_BITS, 256 - position);
+    const digit: u64 = bitsAt(WORDS, position, count) + carry;
+    carry = (digit >> (DIGIT_BITS - 1)) & 1;
+    store<u8>(digits + <usize>position, <u8>(digit - (carry << DIGIT_BITS)));
+    length = position + 1;
+    position += count;
+  }
+  if (carry !== 0) {
+    store<u8>(digits, 1, 256);
+    length = 257;
+  }
+  return length;
+}
+
+/** Adds a digit's multiple from the small table to SUM, or of λ times the point. */
+function addDigit<C>(digit: i32, negative: bool, lambda: bool): void {
+  if (digit === 0) return;
+  loadEntry(PICKED, ECC_SMALL_TABLES + ENTRY_LENGTH * <usize>(abs<i32>(digit) >> 1));
+  if (lambda) fieldMultiply<C>(PICKED, PICKED, constants<C>() + BETA);
+  if (digit < 0 !== negative) negatePicked<C>();
+  addMixedVartime<C>(SUM, SUM, PICKED);
+}
+
+/** Multiplies the point in TABLE_BASE: SUM ← scalar · P. @param scalar one element below n, without carries */
+function multiplyVartime<C>(scalar: usize): void {
+  storeOddMultiples<C>(ECC_SMALL_TABLES, SMALL_COUNT, false);
+  memory.fill(SUM, 0, POINT_LENGTH);
+  if (sizeof<C>() === 4) {
+    for (let i: i32 = <i32>writeDigits(DIGITS, scalar) - 1; i >= 0; --i) {
+      doublePoint<C>(SUM, SUM);
+      addDigit<C>(<i32>load<i8>(DIGITS + <usize>i), false, false);
+    }
+    return;
+  }
+  splitScalar(scalar);
+  const second: usize = DIGITS + DIGITS_LENGTH;
+  const negative: bool = load<u64>(SIGN_1) !== 0;
+  const secondNegative: bool = load<u64>(SIGN_2) !== 0;
+  const length: u32 = max<u32>(writeDigits(DIGITS, HALF_1), writeDigits(second, HALF_2));
+  for (let i: i32 = <i32>length - 1; i >= 0; --i) {
+    doublePoint<C>(SUM, SUM);
+    addDigit<C>(<i32>load<i8>(DIGITS + <usize>i), negative, false);
+    addDigit<C>(<i32>load<i8>(second + <usize>i), secondNegative, true);
+  }
+}
+
+/** Reads r and s: 1 if both are in 1..n-1; then the factor of the item is s in Montgomery form, else 1. */
+function readSignature<C>(item: usize): u64 {
+  elementOfBytes(S0, item + ITEM_SIGNATURE);
+  elementOfBytes(S1, item + ITEM_SIGNATURE + 32);
+  const valid: u64 = isScalar<C>(S0) & isScalar<C>(S1);
+  if (valid === 0) {
+    memory.fill(S1, 0, 72);
+    store<u64>(S1, 1);
+  }
+  enterOrder<C>(item + ITEM_FACTOR, S1);
+  return valid;
+}
+
+/** Tells whether x of SUM is r modulo n: 1 or 0. @param r one element in 1..n-1, without carries */
+function hasX<C>(r: usize): u32 {
+  const curve: usize = constants<C>();
+  if (fieldIsZeroVartime<C>(SUM + Z) !== 0) return 0;
+  fieldSquare<C>(S2, SUM + Z);
+  enterField<C>(S1, r);
+  fieldMultiply<C>(S1, S1, S2);
+  fieldSubtract<C>(S1, S1, SUM);
+  if (fieldIsZeroVartime<C>(S1) !== 0) return 1;
+  // x may have been above n.
+  addLimbs(S1, r, curve + ORDER);
+  carryLimbs(S1);
+  if (notBelow(S1, curve + PRIME) !== 0) return 0;
+  enterField<C>(S1, S1);
+  fieldMultiply<C>(S1, S1, S2);
+  fieldSubtract<C>(S1, S1, SUM);
+  return <u32>fieldIsZeroVartime<C>(S1);
+}
+
+/** Verifies an item with the inverse of its s, in Montgomery form. */
+function verifyItem<C>(
+  item: usize,
+  inverse: usize,
+  generatorTable: usize,
+  keyTables: usize,
+  tableLength: usize,
+): void {
+  elementOfBytes(DIGEST, item + ITEM_DIGEST);
+  orderMultiply<C>(DIGEST, DIGEST, inverse);
+  orderReduce<C>(DIGEST, DIGEST);
+  elementOfBytes(S0, item + ITEM_SIGNATURE);
+  orderMultiply<C>(S1, S0, inverse);
+  orderReduce<C>(S1, S1);
+  const tableNumber: u32 = load<u32>(item + ITEM_TABLE);
+  if (tableNumber !== 0) {
+    memory.fill(SUM, 0, POINT_LENGTH);
+    addByTable<C>(S1, keyTables + tableLength * <usize>(tableNumber - 1));
+  } else {
+    loadPublicKey<C>(item);
+    multiplyVartime<C>(S1);
+  }
+  addByTable<C>(DIGEST, generatorTable);
+  elementOfBytes(S0, item + ITEM_SIGNATURE);
+  store<u32>(item + ITEM_RESULT, load<u32>(item + ITEM_RESULT) & hasX<C>(S0));
+}
+
+/** Reads the point of an item, which was checked to be on the curve: TABLE_BASE ← x, y. */
+export function loadPublicKey<C>(item: usize): void {
+  elementOfBytes(TABLE_BASE, item + ITEM_KEY);
+  elementOfBytes(TABLE_BASE + Y, item + ITEM_KEY + 32);
+  enterField<C>(TABLE_BASE, TABLE_BASE);
+  enterField<C>(TABLE_BASE + Y, TABLE_BASE + Y);
+}
+
+/**
+ * Verifies the first items of ECC_ITEMS, whose points are on the curve.
+ *
+ * @param generatorTable the large table of the generator
+ * @param keyTables where the large tables of public keys begin
+ * @param tableLength bytes from one to the next
+ * @param count 1..=ECC_ITEM_COUNT
+ */
+export function verifyItems<C>(
+  generatorTable: usize,
+  keyTables: usize,
+  tableLength: usize,
+  count: u32,
+): void {
+  for (let i: u32 = 0; i < count; ++i) {
+    const item: usize = itemAt(i);
+    store<u32>(item + ITEM_RESULT, <u32>readSignature<C>(item));
+    if (i === 0) copyElement(item + ITEM_FACTORS, item + ITEM_FACTOR);
+    else orderMultiply<C>(item + ITEM_FACTORS, itemAt(i - 1) + ITEM_FACTORS, item + ITEM_FACTOR);
+  }
+  orderInvertVartime<C>(RUNNING, itemAt(count - 1) + ITEM_FACTORS);
+  for (let i: u32 = count - 1; i > 0; --i) {
+    const item: usize = itemAt(i);
+    orderMultiply<C>(item + ITEM_FACTORS, itemAt(i - 1) + ITEM_FACTORS, RUNNING);
+    orderMultiply<C>(RUNNING, RUNNING, item + ITEM_FACTOR);
+    verifyItem<C>(item, item + ITEM_FACTORS, generatorTable, keyTables, tableLength);
+  }
+  verifyItem<C>(itemAt(0), RUNNING, generatorTable, keyTables, tableLength);
+}
