@@ -25,15 +25,24 @@ export class IvPool {
 
   /** Returns 12 fresh bytes that own their buffer. */
   next(): Uint8Array {
+    const iv = new Uint8Array(IV_LENGTH);
+    this.fill(iv);
+    return iv;
+  }
+
+  /** Fills 12 bytes. */
+  fill(iv: Uint8Array): void {
     if (this.#next === POOL_LENGTH) {
       crypto.getRandomValues(this.#pool);
       this.#next = 0;
     }
+    const pool = this.#pool;
     const start = this.#next;
+    for (let i = 0; i < IV_LENGTH; i++) {
+      iv[i] = pool[start + i] ?? 0;
+      pool[start + i] = 0;
+    }
     this.#next = start + IV_LENGTH;
-    const iv = this.#pool.slice(start, start + IV_LENGTH);
-    this.#pool.fill(0, start, start + IV_LENGTH);
-    return iv;
   }
 
   wipe(): void {

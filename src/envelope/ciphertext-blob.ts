@@ -9,6 +9,8 @@
  *            format version
  */
 
+import { concatBytes } from "../bytes.ts";
+
 export const BLOB_HEADER_LENGTH = 24;
 export const IV_LENGTH = 12;
 export const TAG_LENGTH = 16;
@@ -21,7 +23,10 @@ const MAGIC_0 = 0x4b;
 const MAGIC_1 = 0x50;
 /** The vendor's own number for AES_GCM, so that blobs can be re-laid out without a table. */
 export const ALGORITHM_AES_GCM = 2;
-const KEY_VERSION_ID_OFFSET = 8;
+/** Where a blob has its key version id. */
+export const KEY_VERSION_ID_OFFSET = 8;
+/** Where a blob has its ciphertext. */
+export const SEALED_OFFSET: number = BLOB_HEADER_LENGTH + IV_LENGTH;
 
 /**
  * Builds the header that names algorithm and key version; a pure function of them.
@@ -40,11 +45,7 @@ export function blobHeader(keyVersionId: Uint8Array): Uint8Array {
 
 /** Joins header ‖ iv ‖ sealed. */
 export function encodeBlob(header: Uint8Array, iv: Uint8Array, sealed: Uint8Array): Uint8Array {
-  const blob = new Uint8Array(BLOB_HEADER_LENGTH + IV_LENGTH + sealed.length);
-  blob.set(header, 0);
-  blob.set(iv, BLOB_HEADER_LENGTH);
-  blob.set(sealed, BLOB_HEADER_LENGTH + IV_LENGTH);
-  return blob;
+  return concatBytes(header, iv, sealed);
 }
 
 /** Views of a blob's parts; they share its memory. */
@@ -61,9 +62,9 @@ export function isBlobStart(bytes: Uint8Array): boolean {
   return bytes[0] === MAGIC_0 && bytes[1] === MAGIC_1;
 }
 
-/** Splits a blob; undefined for every byte string that `encodeBlob` cannot have made. */
-export function parseBlob(blob: Uint8Array): BlobParts | undefined {
-  const isOurs =
+/** Tells whether bytes can be a blob: everything but the tag is judged. */
+export function isBlob(blob: Uint8Array): boolean {
+  return (
     blob.length > BLOB_OVERHEAD &&
     isBlobStart(blob) &&
     blob[2] === BLOB_FORMAT_VERSION &&
@@ -71,8 +72,13 @@ export function parseBlob(blob: Uint8Array): BlobParts | undefined {
     blob[4] === 0 &&
     blob[5] === 0 &&
     blob[6] === 0 &&
-    blob[7] === 0;
-  if (!isOurs) return undefined;
+    blob[7] === 0
+  );
+}
+
+/** Splits a blob; undefined for every byte string that `encodeBlob` cannot have made. */
+export function parseBlob(blob: Uint8Array): BlobParts | undefined {
+  if (!isBlob(blob)) return undefined;
   return {
     keyVersionId: blob.subarray(KEY_VERSION_ID_OFFSET, BLOB_HEADER_LENGTH),
     iv: blob.subarray(BLOB_HEADER_LENGTH, BLOB_HEADER_LENGTH + IV_LENGTH),
@@ -85,16 +91,28 @@ export type FrameMode = "detached" | "advance";
 
 const MODE_BYTES: Readonly<Record<FrameMode, number>> = { detached: 1, advance: 2 };
 
+/** Returns how long the frame around an aad is. */
+export function frameLength(aadLength: number): number {
+  return (aadLength + 1 + BLOB_HEADER_LENGTH + IV_LENGTH + 15) & ~15;
+}
+
 /**
- * Builds what AES-GCM authenticates: aad ‖ mode byte ‖ zeros ‖ header ‖ iv, of a length divisible by 16.
+ * Writes what AES-GCM authenticates: aad ‖ mode byte ‖ zeros ‖ header ‖ iv, of a length divisible by 16.
  * The mode byte is not zero, so the zeros can be told from the aad and the frame is injective.
+ *
+ * @param frame exactly `frameLength(aad.length)` bytes, of any content
  */
-export function frameAad(mode: FrameMode, header: Uint8Array, iv: Uint8Array, aad: Uint8Array): Uint8Array {
-  const unpadded = aad.length + 1 + BLOB_HEADER_LENGTH + IV_LENGTH;
-  const frame = new Uint8Array((unpadded + 15) & ~15);
+export function writeFrame(
+  frame: Uint8Array,
+  mode: FrameMode,
+  header: Uint8Array,
+  iv: Uint8Array,
+  aad: Uint8Array,
+): void {
+  const headerStart = frame.length - BLOB_HEADER_LENGTH - IV_LENGTH;
   frame.set(aad, 0);
   frame[aad.length] = MODE_BYTES[mode];
-  frame.set(header, frame.length - BLOB_HEADER_LENGTH - IV_LENGTH);
+  for (let i = aad.length + 1; i < headerStart; i++) frame[i] = 0;
+  frame.set(header, headerStart);
   frame.set(iv, frame.length - IV_LENGTH);
-  return frame;
 }

@@ -147,3 +147,40 @@ export function transferContextText(context: unknown, name: string): Uint8Array 
     .join("&");
   return encoder.encode(text);
 }
+
+/**
+ * Remembers the last context and its encoding. A hit is decided by reading every own key and value again and comparing,
+ * so that neither a changed object nor another object with the same pairs is taken for something else.
+ */
+export class ContextCache {
+  #names: readonly string[] = [];
+  #values: readonly string[] = [];
+  #bytes: Uint8Array | undefined;
+
+  /** The last encoding; no caller ever gets hold of it. */
+  get bytes(): Uint8Array | undefined {
+    return this.#bytes;
+  }
+
+  /** Encodes like `encodeContext`. @throws KmsError `InvalidParameter` naming `name` */
+  encode(context: unknown, name: string): Uint8Array {
+    if (this.#bytes !== undefined && this.#isLast(context)) return this.#bytes;
+    const pairs = readPairs(context, name);
+    const bytes = encodeAscii(pairs) ?? encodeUtf8(pairs, name);
+    this.#names = pairs.map(([key]) => key);
+    this.#values = pairs.map(([, value]) => value);
+    this.#bytes = bytes;
+    return bytes;
+  }
+
+  #isLast(context: unknown): boolean {
+    if (!isPlainObject(context)) return false;
+    const names = Object.keys(context);
+    if (names.length !== this.#names.length) return false;
+    for (let i = 0; i < names.length; i++) {
+      const key = names[i] ?? "";
+      if (key !== this.#names[i] || context[key] !== this.#values[i]) return false;
+    }
+    return true;
+  }
+}

@@ -1,6 +1,5 @@
 /** Finds keys by id, alias or ARN, and versions by the 16 bytes a blob carries. Holds no material. */
 
-import { equalBytesVartime } from "../bytes.ts";
 import { KmsError } from "../errors.ts";
 import type { Key, KeyVersion } from "./key.ts";
 import { type ArnScope, stripArn } from "./key-id.ts";
@@ -85,16 +84,17 @@ export class KeyRing {
   /**
    * Finds a version by its 16 id bytes. Time depends on public bytes.
    *
+   * @param bytes has the id at `offset`
    * @throws KmsError `Rejected.RecordCorrupt` for a version of a key whose records were refused
    */
-  findVersion(idBytes: Uint8Array): KeyVersion | undefined {
-    const candidates = this.#versions.get(prefixOf(idBytes));
-    const version = candidates?.find((candidate) => equalBytesVartime(candidate.idBytes, idBytes));
-    if (version === undefined) {
-      const corrupt = this.#corruptVersions.find((other) => equalBytesVartime(other.idBytes, idBytes));
-      if (corrupt !== undefined) this.#refuseCorrupt(corrupt.key.keyId);
+  findVersion(bytes: Uint8Array, offset: number = 0): KeyVersion | undefined {
+    const candidates = this.#versions.get(prefixOf(bytes, offset));
+    if (candidates !== undefined) {
+      for (const candidate of candidates) if (hasId(candidate, bytes, offset)) return candidate;
     }
-    return version;
+    const corrupt = this.#corruptVersions.find((other) => hasId(other, bytes, offset));
+    if (corrupt !== undefined) this.#refuseCorrupt(corrupt.key.keyId);
+    return undefined;
   }
 
   findAlias(aliasName: string): Alias | undefined {
@@ -161,6 +161,16 @@ function byAge(a: Key, b: Key): number {
   return a.identity.createdAt - b.identity.createdAt || (a.keyId < b.keyId ? -1 : 1);
 }
 
-function prefixOf(idBytes: Uint8Array): number {
-  return ((idBytes[0] ?? 0) << 24) | ((idBytes[1] ?? 0) << 16) | ((idBytes[2] ?? 0) << 8) | (idBytes[3] ?? 0);
+function prefixOf(bytes: Uint8Array, offset: number = 0): number {
+  return (
+    ((bytes[offset] ?? 0) << 24) |
+    ((bytes[offset + 1] ?? 0) << 16) |
+    ((bytes[offset + 2] ?? 0) << 8) |
+    (bytes[offset + 3] ?? 0)
+  );
+}
+
+function hasId({ idBytes }: KeyVersion, bytes: Uint8Array, offset: number): boolean {
+  for (let i = 0; i < idBytes.length; i++) if (idBytes[i] !== bytes[offset + i]) return false;
+  return true;
 }

@@ -2,6 +2,9 @@
 
 import type { IvPool } from "../engines/random.ts";
 import type { AesLookup, Router } from "../engines/router.ts";
+import type { BlobSlab } from "../envelope/blob-slab.ts";
+import type { ContextCache } from "../envelope/encryption-context.ts";
+import type { FrameScratch } from "../envelope/frame-scratch.ts";
 import type { Key } from "../keys/key.ts";
 import type { ArnScope } from "../keys/key-id.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
@@ -14,6 +17,10 @@ export interface OperationContext {
   /** Finds the AES-GCM binding of a version; within a batch it stays with the engine it began with. */
   readonly aesGcm: AesLookup;
   readonly ivs: IvPool;
+  /** Memory for ciphertext. */
+  readonly slab: BlobSlab;
+  readonly frames: FrameScratch;
+  readonly contexts: ContextCache;
   readonly scope: ArnScope;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;

@@ -5,11 +5,7 @@
 
 import { ensureBytes } from "../bytes.ts";
 import { IV_LENGTH } from "../envelope/ciphertext-blob.ts";
-import {
-  type EncryptionContext,
-  encodeContext,
-  transferContextText,
-} from "../envelope/encryption-context.ts";
+import { type EncryptionContext, transferContextText } from "../envelope/encryption-context.ts";
 import { ensure } from "../errors.ts";
 import type { OperationContext } from "./context.ts";
 
@@ -143,7 +139,7 @@ export function readAad(
   if (encryptionContext !== undefined) {
     ensure(aad === undefined, "InvalidParameter", `${names.aad} and ${names.context} exclude each other.`);
     return context.contextEncoding === "keyplane"
-      ? encodeContext(encryptionContext, names.context)
+      ? context.contexts.encode(encryptionContext, names.context)
       : context.router.hash("SHA-256", transferContextText(encryptionContext, names.context));
   }
   if (aad === undefined) return NO_AAD;

@@ -4,6 +4,9 @@ import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
 import { chooseEngine, type EngineChoice, Router } from "../engines/router.ts";
+import { BlobSlab } from "../envelope/blob-slab.ts";
+import { ContextCache } from "../envelope/encryption-context.ts";
+import { FrameScratch } from "../envelope/frame-scratch.ts";
 import { ensure, KmsError } from "../errors.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import type { KeyStore, StoredRecord } from "../keys/key-store.ts";
@@ -145,6 +148,9 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       router,
       aesGcm: (version, byteLength) => router.aesGcm(version, byteLength),
       ivs,
+      slab: new BlobSlab(platform.newCiphertextBlock),
+      frames: new FrameScratch(),
+      contexts: new ContextCache(),
       scope: { region, accountId },
       clock,
       maxPlaintextLength: limits === "strict" ? STRICT_PLAINTEXT_LENGTH : MAX_PAYLOAD_LENGTH,
@@ -209,13 +215,24 @@ async function openVault(
   return vault;
 }
 
+/** Low digits of request ids, so that a number is formatted once in 1024 ids. */
+const LOW_DIGITS: readonly string[] = Array.from({ length: 1024 }, (_, low) =>
+  low.toString(32).padStart(2, "0"),
+);
+
 /** Makes request ids: a random prefix for this Kms and a counter. */
 function requestIds(): () => string {
   const prefix = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  let count = 0;
+  let high = 0;
+  let low = 0;
+  let start = `${prefix}-0`;
   return () => {
-    count += 1;
-    return `${prefix}-${count.toString(36)}`;
+    if (low === LOW_DIGITS.length) {
+      low = 0;
+      high += 1;
+      start = `${prefix}-${high.toString(32)}`;
+    }
+    return start + LOW_DIGITS[low++];
   };
 }
 

@@ -4,16 +4,24 @@
  */
 
 import { copyBytes } from "../bytes.ts";
-import { encodeBlob, type FrameMode, frameAad, parseBlob, TAG_LENGTH } from "../envelope/ciphertext-blob.ts";
+import {
+  BLOB_HEADER_LENGTH,
+  type FrameMode,
+  isBlob,
+  KEY_VERSION_ID_OFFSET,
+  SEALED_OFFSET,
+  TAG_LENGTH,
+} from "../envelope/ciphertext-blob.ts";
 import { invalidCiphertext } from "../errors.ts";
-import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
+import { assertSymmetric, assertUsable, type KeyVersion } from "../keys/key.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
-import type { OperationContext } from "./context.ts";
+import { type OperationContext, resolveKey } from "./context.ts";
 
 /** Ciphertext as an operation answers it, with the iv it was made under. */
 export interface SealedText {
   /** Ciphertext ‖ tag, or the whole blob. */
   readonly ciphertextBlob: Uint8Array;
+  /** Of a blob, a view of it. */
   readonly iv: Uint8Array;
 }
 
@@ -26,7 +34,7 @@ function authenticated(
 ): Uint8Array {
   return mode === "detached" && context.aadFraming === "none"
     ? aad
-    : frameAad(mode, version.blobHeader, iv, aad);
+    : context.frames.frame(mode, version.blobHeader, iv, aad, aad === context.contexts.bytes);
 }
 
 /**
@@ -54,9 +62,16 @@ export function sealUnder(
   return counted
     .then(() => {
       context.records.refuseClosed();
+      refuseGone(context, version);
       return seal(context, mode, version, ownPlaintext, ownAad, ownIv);
     })
     .finally(() => ownPlaintext.fill(0));
+}
+
+/** Looks again after a wait: a key deleted or disabled meanwhile must not have its material opened once more. */
+function refuseGone(context: OperationContext, version: KeyVersion): void {
+  if (context.ring.findVersion(version.idBytes) !== version) resolveKey(context, version.key.keyId);
+  assertUsable(version.key, "ENCRYPT/DECRYPT");
 }
 
 function seal(
@@ -65,13 +80,22 @@ function seal(
   version: KeyVersion,
   plaintext: Uint8Array,
   aad: Uint8Array,
-  iv: Uint8Array | undefined,
+  chosenIv: Uint8Array | undefined,
 ): SealedText {
-  const ownIv = iv === undefined ? context.ivs.next() : copyBytes(iv);
   const { aesGcm, key } = context.aesGcm(version, plaintext.length);
-  const sealed = aesGcm.seal(key, ownIv, plaintext, authenticated(context, mode, version, ownIv, aad));
-  const ciphertextBlob = mode === "advance" ? encodeBlob(version.blobHeader, ownIv, sealed) : sealed;
-  return { ciphertextBlob, iv: ownIv };
+  if (mode === "detached") {
+    const iv = chosenIv === undefined ? context.ivs.next() : copyBytes(chosenIv);
+    const sealed = context.slab.take(plaintext.length + TAG_LENGTH);
+    aesGcm.sealInto(key, iv, plaintext, authenticated(context, mode, version, iv, aad), sealed, 0);
+    return { ciphertextBlob: sealed, iv };
+  }
+  const blob = context.slab.take(SEALED_OFFSET + plaintext.length + TAG_LENGTH);
+  blob.set(version.blobHeader, 0);
+  const iv = blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET);
+  if (chosenIv === undefined) context.ivs.fill(iv);
+  else iv.set(chosenIv);
+  aesGcm.sealInto(key, iv, plaintext, authenticated(context, mode, version, iv, aad), blob, SEALED_OFFSET);
+  return { ciphertextBlob: blob, iv };
 }
 
 /**
@@ -110,15 +134,17 @@ export interface LocatedBlob {
  */
 export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
   context.records.refuseClosed();
-  const parts = parseBlob(blob);
   // Named first, so that a key whose record is corrupt is told from a wrong one.
   const named = keyId === undefined ? undefined : context.ring.find(keyId);
-  const version = parts === undefined ? undefined : context.ring.findVersion(parts.keyVersionId);
-  if (parts === undefined || version?.usage === undefined || context.records.isGone(version.key))
-    throw invalidCiphertext();
+  const version = isBlob(blob) ? context.ring.findVersion(blob, KEY_VERSION_ID_OFFSET) : undefined;
+  if (version?.usage === undefined || context.records.isGone(version.key)) throw invalidCiphertext();
   if (keyId !== undefined && named !== version.key) throw invalidCiphertext();
   assertSymmetric(version.key);
-  return { version, iv: parts.iv, sealed: parts.sealed };
+  return {
+    version,
+    iv: blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET),
+    sealed: blob.subarray(SEALED_OFFSET),
+  };
 }
 
 /** Opens a located blob. @throws KmsError `InvalidCiphertext` */

@@ -2,6 +2,7 @@
 
 import { randomBytes as nodeRandomBytes, scrypt } from "node:crypto";
 import { open } from "node:fs/promises";
+import { markAsUntransferable } from "node:worker_threads";
 import type { Engine, EngineName } from "../engines/engine.ts";
 import { createNodeEngine } from "../engines/node/index.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
@@ -75,7 +76,17 @@ async function readFile(path: string): Promise<Uint8Array> {
   }
 }
 
-const nodePlatform: Platform = { engine, rootKey: { newKdf, deriveFromPassphrase, readFile } };
+function newCiphertextBlock(byteLength: number): ArrayBuffer {
+  const block = new ArrayBuffer(byteLength);
+  markAsUntransferable(block);
+  return block;
+}
+
+const nodePlatform: Platform = {
+  engine,
+  rootKey: { newKdf, deriveFromPassphrase, readFile },
+  newCiphertextBlock,
+};
 
 /**
  * Writes a fresh root key to a new file that only its owner may read.

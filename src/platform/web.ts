@@ -44,6 +44,7 @@ async function deriveFromPassphrase(
 const webPlatform: Platform = {
   engine,
   rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
+  newCiphertextBlock: () => undefined,
 };
 
 /** A KMS in this page or worker. Open one with `Kms.open`, close it to wipe its keys. */

@@ -8,8 +8,9 @@ import {
   blobHeader,
   encodeBlob,
   type FrameMode,
-  frameAad,
+  frameLength,
   parseBlob,
+  writeFrame,
 } from "../../src/envelope/ciphertext-blob.ts";
 import { formatKeyVersionId, parseKeyVersionId } from "../../src/envelope/key-version-id.ts";
 import { docVectors } from "../support/doc-vectors.ts";
@@ -27,6 +28,18 @@ const ivArbitrary = bytesOf(12);
 const mode = fc.constantFrom<FrameMode>("detached", "advance");
 /** Short strings over few values, zeros and mode bytes first, so that near-collisions are frequent. */
 const craftedAad = fc.array(fc.constantFrom(0, 1, 2, 0x4b), { maxLength: 40 }).map((a) => Uint8Array.from(a));
+
+/** Builds a frame in memory that was used before, as the facade does. */
+function frameAad(
+  frameMode: FrameMode,
+  ofVersion: Uint8Array,
+  nonce: Uint8Array,
+  own: Uint8Array,
+): Uint8Array {
+  const frame = new Uint8Array(frameLength(own.length)).fill(0xa5);
+  writeFrame(frame, frameMode, ofVersion, nonce, own);
+  return frame;
+}
 
 /** Seals with node:crypto alone. */
 function sealOutside(authenticated: Uint8Array): string {

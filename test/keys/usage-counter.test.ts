@@ -300,6 +300,22 @@ describe("an asynchronous store", () => {
     expect([endedEarly, ended]).toEqual([0, 5]);
   });
 
+  test("asks again about the key once the wait is over", async () => {
+    const { kms, keyId, rows } = await slow(4096 * 7);
+    let release: () => void = () => undefined;
+    rows.hooks.commit = (changes) =>
+      changes.some(({ kind }) => kind === "usage")
+        ? new Promise((resolve) => {
+            release = resolve;
+          })
+        : undefined;
+    const waiting = outcome(() => kms.encrypt({ keyId, plaintext }));
+    await sleep(1);
+    await kms.disableKey({ keyId });
+    release();
+    expect(await waiting).toBe("Rejected.Disabled");
+  });
+
   test("that fails refuses the calls that waited for it, spends nothing, and serves the next ones", async () => {
     const { kms, keyId } = await slow(1000, 4);
     let sealed = 0;
