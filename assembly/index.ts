@@ -27,7 +27,7 @@ import {
   verify,
   writeTag,
 } from "./aes-gcm/gcm";
-import { loadBulk } from "./aes-gcm/gcm-bulk";
+import { loadBulkOf } from "./aes-gcm/gcm-simd";
 import {
   AAD,
   AAD_CAPACITY,
@@ -46,11 +46,13 @@ import {
 } from "./memory";
 
 export * from "./aes-kw/index";
+export * from "./ecdsa/index";
 export * from "./hash/index";
 export {
   AAD,
   AAD_CAPACITY,
   AES_GCM_BULK_COUNT,
+  AES_GCM_BULK_FROM,
   AES_GCM_CONTEXT_COUNT,
   BATCH,
   BATCH_CAPACITY,
@@ -127,7 +129,7 @@ export function aesGcmDropKey(slot: u32): u32 {
  */
 export function aesGcmLoadBulk(bulk: u32, slot: u32, keyLength: u32): u32 {
   if (bulk >= AES_GCM_BULK_COUNT || isContext(slot, keyLength) === 0) return 0;
-  if (ASC_FEATURE_SIMD) loadBulk(bulkOf(bulk + 1), contextOf(slot), keyLength);
+  if (ASC_FEATURE_SIMD) loadBulkOf(bulkOf(bulk + 1), contextOf(slot), keyLength);
   return 1;
 }
 

@@ -62,6 +62,10 @@ export const AES_GCM_KEYSTREAM_LENGTH: usize = 0x2200;
 export const BATCH: usize = 0x1a400;
 export const BATCH_CAPACITY: u32 = 128;
 
+/** What the hash of four streams works with in the vector builds; aes-gcm/gcm-bulk.ts divides it. */
+export const AES_GCM_LANES: usize = 0x1b400;
+export const AES_GCM_LANES_LENGTH: usize = 0x800;
+
 /** Where packed records are laid out as messages, some at a time. */
 export const WINDOW: usize = 0x1c000;
 export const WINDOW_LENGTH: u32 = 0x4000;
@@ -75,6 +79,8 @@ export const AES_GCM_CONTEXT_COUNT: u32 = 256;
 export const AES_GCM_BULK: usize = 0x160000;
 export const AES_GCM_BULK_LENGTH: usize = 0x5000;
 export const AES_GCM_BULK_COUNT: u32 = ASC_FEATURE_SIMD ? 16 : 0;
+/** From how many bytes on one message is quicker with these tables; never where only batches are. */
+export const AES_GCM_BULK_FROM: u32 = ASC_FEATURE_RELAXED_SIMD ? 0x7fffffff : 512;
 
 /** Everything of the elliptic curves lies from here on: first what one wipe covers, then public tables. */
 export const ECC: usize = ASC_FEATURE_SIMD ? 0x1c0000 : 0x80000;

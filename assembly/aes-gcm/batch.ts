@@ -24,6 +24,7 @@ import {
   WINDOW_LENGTH,
 } from "../memory";
 import { alignUp, openWhole, sealWhole, TAG_LENGTH } from "./gcm";
+import { hashFour, LANE_BLOCKS, LANES, wipeLanes } from "./gcm-bulk";
 import * as simd from "./gcm-simd";
 
 const DESCRIPTION_LENGTH: usize = 32;
@@ -83,8 +84,26 @@ function single(description: usize, base: usize, sealing: bool): void {
   store<u32>(description, result, RESULT);
 }
 
+/** Returns where the blocks to hash of a described message begin. Time: public facts alone. */
+function hashStartOf(description: usize, base: usize): usize {
+  return base + <usize>load<u32>(description, OFFSET) - alignUp(load<u32>(description, AAD_LENGTH));
+}
+
+/** Returns the number of blocks to hash of a described message. Time: public facts alone. */
+function hashBlocksOf(description: usize): u32 {
+  return simd.blocksOf(load<u32>(description, AAD_LENGTH)) + counterBlocksOf(description);
+}
+
+/** Returns the number of counter blocks of a described message, the tag's own included. Time: public facts alone. */
+function counterBlocksOf(description: usize): u32 {
+  return 1 + simd.blocksOf(load<u32>(description, DATA_LENGTH));
+}
+
 /**
  * Works on described messages first..last−1, which share a key and whose counter blocks fit the keystream scratch.
+ *
+ * Each message has its keystream in the scratch, the mask of its tag in front. The mask takes up the hash, and before that
+ * the received tag, so that it ends as the tag to write or, where the tag is right, as zero.
  *
  * @param blocks counter blocks of all of them, public
  *
@@ -96,37 +115,43 @@ function run(base: usize, first: usize, last: usize, blocks: u32, sealing: bool)
     load<u8>(first, KEY_FIELD + 2),
     bulkOf(load<u8>(first, KEY_FIELD + 3)),
   );
-  let counterBlock: usize = AES_GCM_KEYSTREAM;
+  let keystream: usize = AES_GCM_KEYSTREAM;
   for (let each: usize = first; each < last; each += DESCRIPTION_LENGTH) {
-    const iv = v128.load(each);
-    const count: u32 = 1 + simd.blocksOf(load<u32>(each, DATA_LENGTH));
-    for (let counter: u32 = 1; counter <= count; ++counter) {
-      v128.store(counterBlock, i32x4.replace_lane(iv, 3, bswap<u32>(counter)));
-      counterBlock += 16;
-    }
+    const count: u32 = counterBlocksOf(each);
+    simd.writeCounterBlocks(keystream, each, 1, count);
+    keystream += 16 * <usize>count;
   }
   simd.encryptScratch(blocks);
 
-  let keystream: usize = AES_GCM_KEYSTREAM;
+  keystream = AES_GCM_KEYSTREAM;
   for (let each: usize = first; each < last; each += DESCRIPTION_LENGTH) {
     const data: usize = base + <usize>load<u32>(each, OFFSET);
     const aadLength: u32 = load<u32>(each, AAD_LENGTH);
     const dataLength: u32 = load<u32>(each, DATA_LENGTH);
-    const dataBlocks: u32 = simd.blocksOf(dataLength);
-    const tag: usize = data + <usize>dataLength;
-    v128.store(simd.TAG_MASK, v128.load(keystream));
-    let result: u32 = 1;
     if (sealing) {
       simd.addKeystream(data, keystream + 16, dataLength);
-      simd.computeTag(data, aadLength, dataLength);
-      v128.store(data + 16 * <usize>dataBlocks, i64x2(0, 0));
-      v128.store(tag, v128.load(simd.COMPUTED));
     } else {
-      v128.store(simd.RECEIVED, v128.load(tag));
+      simd.addBlock(keystream, data + <usize>dataLength);
       simd.padBlock(data, dataLength);
-      simd.computeTag(data, aadLength, dataLength);
-      v128.store(data + 16 * <usize>dataBlocks, i64x2(0, 0));
-      result = simd.equalBlock(simd.COMPUTED, simd.RECEIVED);
+    }
+    simd.padBlock(hashStartOf(each, base), aadLength);
+    simd.storeLengths(data + alignUp(dataLength), aadLength, dataLength);
+    keystream += 16 * <usize>counterBlocksOf(each);
+  }
+
+  hashRun(base, first, last);
+
+  keystream = AES_GCM_KEYSTREAM;
+  for (let each: usize = first; each < last; each += DESCRIPTION_LENGTH) {
+    const data: usize = base + <usize>load<u32>(each, OFFSET);
+    const dataLength: u32 = load<u32>(each, DATA_LENGTH);
+    const dataBlocks: u32 = simd.blocksOf(dataLength);
+    v128.store(data + 16 * <usize>dataBlocks, i64x2(0, 0));
+    let result: u32 = 1;
+    if (sealing) {
+      v128.store(data + <usize>dataLength, v128.load(keystream));
+    } else {
+      result = simd.isZeroBlock(keystream);
       if (result !== 0) {
         simd.addKeystream(data, keystream + 16, dataLength);
       } else {
@@ -137,6 +162,53 @@ function run(base: usize, first: usize, last: usize, blocks: u32, sealing: bool)
     keystream += 16 + 16 * <usize>dataBlocks;
   }
   simd.wipeScratch(blocks);
+  wipeLanes();
+}
+
+/**
+ * Adds the hash of each message of a run to the mask of its tag: four messages of equal length at once where the key has
+ * tables for that.
+ *
+ * Time: depends on the descriptions alone.
+ */
+function hashRun(base: usize, first: usize, last: usize): void {
+  let mask: usize = AES_GCM_KEYSTREAM;
+  let each: usize = first;
+  const set: usize = bulkOf(load<u8>(first, KEY_FIELD + 3));
+  while (each < last) {
+    const count: u32 = hashBlocksOf(each);
+    const second: usize = each + DESCRIPTION_LENGTH;
+    const third: usize = second + DESCRIPTION_LENGTH;
+    const fourth: usize = third + DESCRIPTION_LENGTH;
+    if (
+      set !== 0 &&
+      count <= LANE_BLOCKS &&
+      fourth < last &&
+      hashBlocksOf(second) === count &&
+      hashBlocksOf(third) === count &&
+      hashBlocksOf(fourth) === count
+    ) {
+      hashFour(
+        set,
+        hashStartOf(each, base),
+        hashStartOf(second, base),
+        hashStartOf(third, base),
+        hashStartOf(fourth, base),
+        count,
+      );
+      for (let lane: usize = 0; lane < 4; ++lane) {
+        simd.addBlock(mask, LANES + 16 * lane);
+        mask += 16 * <usize>counterBlocksOf(each);
+        each += DESCRIPTION_LENGTH;
+      }
+    } else {
+      v128.store(simd.ACCUMULATOR, i64x2(0, 0));
+      simd.absorb(hashStartOf(each, base), count);
+      simd.addBlock(mask, simd.ACCUMULATOR);
+      mask += 16 * <usize>counterBlocksOf(each);
+      each = second;
+    }
+  }
 }
 
 /**

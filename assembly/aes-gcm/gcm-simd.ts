@@ -9,12 +9,9 @@
 
 import { zeroBit64 } from "../ct";
 import { AES_GCM_KEYSTREAM, AES_GCM_STATE, AES_GCM_STATE_LENGTH, KEY, KEY_LENGTH, wipe } from "../memory";
-import {
-  encryptBlocks4,
-  encryptBlocks16,
-  encryptCounters4,
-  encryptCounters16,
-} from "./generated/aes-permute";
+import { absorbStreams, BITSLICED_KEYS, loadBulk } from "./gcm-bulk";
+import { encryptBlocks32 } from "./generated/aes-bitsliced";
+import { encryptBlocks4, encryptBlocks16, encryptCounters4 } from "./generated/aes-permute";
 import { absorbUpToEight, buildPowerTable } from "./generated/ghash-permute";
 import { roundsOf } from "./key-schedule";
 import { expandKeyPermute } from "./key-schedule-permute";
@@ -23,19 +20,27 @@ import { expandKeyPermute } from "./key-schedule-permute";
 export const TAG_LENGTH: u32 = 16;
 
 // A key context: round keys for up to 15 rounds, then the tables of H^8 … H^1.
-const POWER_TABLES: usize = 1024;
+export const POWER_TABLES: usize = 1024;
 const POWER_TABLE_LENGTH: usize = 512;
 
 // Division of AES_GCM_STATE.
 /** GHASH accumulator in GCM order. */
 export const ACCUMULATOR: usize = AES_GCM_STATE;
 /** The encrypted first counter block. */
-export const TAG_MASK: usize = AES_GCM_STATE + 16;
+const TAG_MASK: usize = AES_GCM_STATE + 16;
 /** The computed tag. */
-export const COMPUTED: usize = AES_GCM_STATE + 32;
-/** The tag of the message to open. */
-export const RECEIVED: usize = AES_GCM_STATE + 48;
+const COMPUTED: usize = AES_GCM_STATE + 32;
+const RECEIVED: usize = AES_GCM_STATE + 48;
 const POWERS: usize = AES_GCM_STATE + 64;
+
+/** From how many blocks on the hash runs in four streams: 24 at least. */
+const STREAM_BLOCKS: u32 = 24;
+
+/** From how many blocks on a group of 16 is one group rather than some of 4. */
+const WIDE_BLOCKS: i32 = 13;
+
+/** From how many blocks on a group of 32 is bitsliced rather than cut into groups of 4. */
+const BITSLICED_BLOCKS: i32 = 25;
 
 /** Blocks of keystream made at a time; the scratch has room for one group more. */
 const WINDOW_BLOCKS: u32 = 128;
@@ -106,6 +111,11 @@ export function wipeBlocks(address: usize, count: u32): void {
 export function absorb(blocks: usize, count: u32): void {
   let left: u32 = count;
   let at: usize = blocks;
+  if (!ASC_FEATURE_RELAXED_SIMD && bulk !== 0 && left >= STREAM_BLOCKS) {
+    const done: u32 = absorbStreams(ACCUMULATOR, context + POWER_TABLES, bulk, at, left);
+    at += 16 * <usize>done;
+    left -= done;
+  }
   while (left !== 0) {
     const group: u32 = min<u32>(left, 8);
     absorbUpToEight(ACCUMULATOR, context + POWER_TABLES, at, group);
@@ -119,7 +129,7 @@ export function absorb(blocks: usize, count: u32): void {
  *
  * @param iv 12 bytes of 16, public
  * @param counter counter of the first block, public
- * @param count 1..=WINDOW_BLOCKS, public; up to 15 blocks more are written
+ * @param count 1..=WINDOW_BLOCKS, public; up to 31 blocks more are written
  *
  * Time: depends on rounds and count alone. Source: SP 800-38D, 6.5.
  */
@@ -127,9 +137,18 @@ export function makeKeystream(iv: usize, counter: u32, count: u32): void {
   let left: i32 = <i32>count;
   let out: usize = AES_GCM_KEYSTREAM;
   let next: u32 = counter;
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    for (; left > 12; left -= 16) {
-      encryptCounters16(out, context, rounds, iv, next);
+  if (!ASC_FEATURE_RELAXED_SIMD && bulk !== 0 && left >= BITSLICED_BLOCKS) {
+    writeCounterBlocks(out, iv, next, <u32>left);
+    for (; left >= BITSLICED_BLOCKS; left -= 32) {
+      encryptBlocks32(out, bulk + BITSLICED_KEYS, rounds);
+      out += 512;
+      next += 32;
+    }
+  }
+  if (ASC_FEATURE_RELAXED_SIMD && left >= WIDE_BLOCKS) {
+    writeCounterBlocks(out, iv, next, <u32>left);
+    for (; left >= WIDE_BLOCKS; left -= 16) {
+      encryptBlocks16(out, context, rounds, out);
       out += 256;
       next += 16;
     }
@@ -142,17 +161,40 @@ export function makeKeystream(iv: usize, counter: u32, count: u32): void {
 }
 
 /**
+ * Writes counter blocks.
+ *
+ * @param out 16 · count bytes, out
+ * @param iv 12 bytes of 16, public
+ * @param counter counter of the first block, public
+ * @param count public
+ *
+ * Time: depends on count alone. Source: SP 800-38D, 6.5.
+ */
+export function writeCounterBlocks(out: usize, iv: usize, counter: u32, count: u32): void {
+  const block = v128.load(iv);
+  for (let i: u32 = 0; i < count; ++i) {
+    v128.store(out + 16 * <usize>i, i32x4.replace_lane(block, 3, bswap<u32>(counter + i)));
+  }
+}
+
+/**
  * Encrypts the blocks in the keystream scratch in place.
  *
- * @param count 1..=512, public; up to 15 blocks more are written
+ * @param count 1..=512, public; up to 31 blocks more are written
  *
  * Time: depends on rounds and count alone. Source: FIPS 197, 5.1.
  */
 export function encryptScratch(count: u32): void {
   let left: i32 = <i32>count;
   let at: usize = AES_GCM_KEYSTREAM;
+  if (!ASC_FEATURE_RELAXED_SIMD && bulk !== 0) {
+    for (; left >= BITSLICED_BLOCKS; left -= 32) {
+      encryptBlocks32(at, bulk + BITSLICED_KEYS, rounds);
+      at += 512;
+    }
+  }
   if (ASC_FEATURE_RELAXED_SIMD) {
-    for (; left > 12; left -= 16) {
+    for (; left >= WIDE_BLOCKS; left -= 16) {
       encryptBlocks16(at, context, rounds, at);
       at += 256;
     }
@@ -232,7 +274,7 @@ export function storeLengths(block: usize, aadLength: u64, dataLength: u64): voi
  *
  * Time: depends on the lengths alone. Source: SP 800-38D, 7.1, steps 4 to 6.
  */
-export function computeTag(data: usize, aadLength: u32, dataLength: u32): void {
+function computeTag(data: usize, aadLength: u32, dataLength: u32): void {
   const aadBlocks: u32 = blocksOf(aadLength);
   const dataBlocks: u32 = blocksOf(dataLength);
   const aad: usize = data - 16 * <usize>aadBlocks;
@@ -245,7 +287,7 @@ export function computeTag(data: usize, aadLength: u32, dataLength: u32): void {
 
 /** Wipes the scratch of a message whose keystream filled `blocks` blocks. Time: depends on blocks alone. */
 export function wipeScratch(blocks: u32): void {
-  wipeBlocks(AES_GCM_KEYSTREAM, blocks + 15);
+  wipeBlocks(AES_GCM_KEYSTREAM, blocks + (bulk !== 0 ? 31 : 15));
   wipeBlocks(AES_GCM_STATE, 6);
 }
 
@@ -290,7 +332,8 @@ export function openMessage(iv: usize, data: usize, aadLength: u32, dataLength: 
   padBlock(data, dataLength);
   computeTag(data, aadLength, dataLength);
   v128.store(last, i64x2(0, 0));
-  const equal: u32 = equalBlock(COMPUTED, RECEIVED);
+  addBlock(COMPUTED, RECEIVED);
+  const equal: u32 = isZeroBlock(COMPUTED);
   if (equal !== 0) {
     cryptMessage(iv, data, dataLength);
   } else {
@@ -300,11 +343,15 @@ export function openMessage(iv: usize, data: usize, aadLength: u32, dataLength: 
   return equal;
 }
 
-/** Compares two blocks: 1 or 0. @param a 16 bytes, secret @param b 16 bytes. Time: constant. */
-export function equalBlock(a: usize, b: usize): u32 {
-  const difference = v128.xor(v128.load(a), v128.load(b));
-  const folded: u64 = i64x2.extract_lane(difference, 0) | i64x2.extract_lane(difference, 1);
-  return zeroBit64(folded);
+/** Adds a block: target ← target + source. @param target 16 bytes @param source 16 bytes. Time: constant. */
+export function addBlock(target: usize, source: usize): void {
+  v128.store(target, v128.xor(v128.load(target), v128.load(source)));
+}
+
+/** Tells whether a block is zero: 1 or 0. @param block 16 bytes, secret. Time: constant. */
+export function isZeroBlock(block: usize): u32 {
+  const bits = v128.load(block);
+  return zeroBit64(i64x2.extract_lane(bits, 0) | i64x2.extract_lane(bits, 1));
 }
 
 /**
@@ -331,5 +378,19 @@ export function loadKey(keyContext: usize, keyLength: u32): void {
     buildPowerTable(tables + (8 - power) * POWER_TABLE_LENGTH, POWERS);
   }
   wipeBlocks(AES_GCM_KEYSTREAM, 4);
+  wipe(AES_GCM_STATE, AES_GCM_STATE_LENGTH);
+}
+
+/**
+ * Builds the tables of a key for long messages and batches.
+ *
+ * @param set AES_GCM_BULK_LENGTH bytes, out
+ * @param keyContext a context from `loadKey`, secret
+ * @param keyLength the length it was loaded with, public
+ *
+ * Time: depends on keyLength alone.
+ */
+export function loadBulkOf(set: usize, keyContext: usize, keyLength: u32): void {
+  loadBulk(set, keyContext, keyContext + POWER_TABLES, keyLength);
   wipe(AES_GCM_STATE, AES_GCM_STATE_LENGTH);
 }

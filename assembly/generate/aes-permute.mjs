@@ -321,7 +321,7 @@ export function aesPermute({ constant }) {
     fileHead(HEAD),
     importing(["swizzle"], "../swizzle"),
     importing(tables, "./tables"),
-    [4, 16].map(counters),
+    counters(4),
     [4, 16].map(blocksAnywhere),
     keyHelpers(constant),
   );

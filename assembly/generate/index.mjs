@@ -6,8 +6,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { aesBitsliced } from "./aes-bitsliced.mjs";
 import { aesPermute } from "./aes-permute.mjs";
 import { fileHead } from "./emit.mjs";
+import { ghashKaratsuba } from "./ghash-karatsuba.mjs";
 import { ghashPermute } from "./ghash-permute.mjs";
 import { permuteTables } from "./permute-tables.mjs";
 
@@ -33,7 +35,9 @@ export function generatedFiles() {
   return {
     "tables.ts": tablesFile(derived),
     "aes-permute.ts": aesPermute(derived),
+    "aes-bitsliced.ts": aesBitsliced(),
     "ghash-permute.ts": ghashPermute(),
+    "ghash-karatsuba.ts": ghashKaratsuba(),
   };
 }
 

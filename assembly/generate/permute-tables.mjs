@@ -13,6 +13,7 @@ const sixteen = (entry) => Array.from({ length: 16 }, (_, nibble) => entry(nibbl
 /** Names and entries of the tables, in the order of their addresses. */
 export function permuteTables() {
   const { zeta, conjugate, norm, elementOf, nibbleOf, towerOf } = tower();
+  const standardOf = (byte) => towerOf.indexOf(byte);
   const inverseNorm = invertByte(norm);
   const nibbleQuotient = (numerator, nibble) =>
     nibble === 0 ? INFINITY : nibbleOf.get(multiplyBytes(numerator, invertByte(elementOf[nibble])));
@@ -33,6 +34,8 @@ export function permuteTables() {
     LAST_JO: sixteen((nibble) => output(weightOfJo, nibble)),
     TOWER_LOW: sixteen((nibble) => towerOf[nibble]),
     TOWER_HIGH: sixteen((nibble) => towerOf[nibble << 4]),
+    STANDARD_LOW: sixteen((nibble) => standardOf(nibble)),
+    STANDARD_HIGH: sixteen((nibble) => standardOf(nibble << 4)),
     FOLD_LOW: sixteen((nibble) => fold(nibble)[0]),
     FOLD_HIGH: sixteen((nibble) => fold(nibble << 4)[0]),
     FOLD_NEXT_LOW: sixteen((nibble) => fold(nibble)[1]),

@@ -15,6 +15,8 @@ export const TABLES: usize = memory.data<u8>([
   0, 84, 1, 183, 17, 242, 182, 166, 243, 85, 68, 16, 167, 227, 69, 226,
   0, 16, 70, 86, 173, 189, 235, 251, 157, 141, 219, 203, 48, 32, 118, 102,
   0, 87, 41, 126, 7, 80, 46, 121, 254, 169, 215, 128, 249, 174, 208, 135,
+  0, 19, 199, 212, 148, 135, 83, 64, 62, 45, 249, 234, 170, 185, 109, 126,
+  0, 1, 13, 12, 81, 80, 92, 93, 176, 177, 189, 188, 225, 224, 236, 237,
   0, 1, 3, 2, 7, 6, 4, 5, 14, 15, 13, 12, 9, 8, 10, 11,
   0, 28, 56, 36, 112, 108, 72, 84, 225, 253, 217, 197, 145, 141, 169, 181,
   0, 194, 132, 70, 8, 202, 140, 78, 16, 210, 148, 86, 24, 218, 156, 94,
@@ -32,7 +34,9 @@ export const LAST_IO: usize = 112;
 export const LAST_JO: usize = 128;
 export const TOWER_LOW: usize = 144;
 export const TOWER_HIGH: usize = 160;
-export const FOLD_LOW: usize = 176;
-export const FOLD_HIGH: usize = 192;
-export const FOLD_NEXT_LOW: usize = 208;
-export const FOLD_NEXT_HIGH: usize = 224;
+export const STANDARD_LOW: usize = 176;
+export const STANDARD_HIGH: usize = 192;
+export const FOLD_LOW: usize = 208;
+export const FOLD_HIGH: usize = 224;
+export const FOLD_NEXT_LOW: usize = 240;
+export const FOLD_NEXT_HIGH: usize = 256;

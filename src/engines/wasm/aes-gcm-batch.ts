@@ -21,6 +21,9 @@ export interface BatchMessage {
 type Direction = "seal" | "open";
 type Results = (Uint8Array | undefined)[];
 
+/** From how many messages in a row on a key gets its tables for batches; below, building them costs more than they save. */
+const BULK_MESSAGES = 8;
+
 // Fields of a description (assembly/aes-gcm/batch.ts).
 const RESULT = 12;
 const OFFSET = 16;
@@ -48,18 +51,28 @@ export class BatchRunner {
     const capacity = this.#kernel.dataCapacity;
     const group: BatchMessage[] = [];
     let end = 0;
-    for (const message of sorted) {
+    let bulk = 0;
+    for (let i = 0; i < sorted.length; i++) {
+      const message = sorted[i] as BatchMessage;
+      const { holder } = message;
       const length = roundUp(message.aad.length) + roundUp(message.data.length) + TAG_LENGTH;
+      if (length > capacity || group.length === this.#kernel.batchCapacity || end + length > capacity) {
+        if (group.length > 0) this.#runGroup(group, direction, results);
+        group.length = 0;
+        end = 0;
+      }
       if (length > capacity) {
         results[message.index] = this.#single(message, direction);
         continue;
       }
-      if (group.length === this.#kernel.batchCapacity || end + length > capacity) {
-        this.#runGroup(group, direction, results);
-        group.length = 0;
-        end = 0;
+      const slot = this.#contexts.use(holder);
+      if (group.length === 0 || holder !== sorted[i - 1]?.holder) {
+        // Where a row under one key begins. At most 16 rows of this length fit a group, as many as there are tables, so
+        // none that the group uses is given away before it ran.
+        const isLong = holder === sorted[i + BULK_MESSAGES - 1]?.holder;
+        bulk = isLong ? this.#contexts.useBulk(holder) : 0;
       }
-      this.#place(message, group.length, end, direction);
+      this.#place(message, group.length, end, direction, slot, bulk);
       group.push(message);
       end += length;
     }
@@ -75,7 +88,14 @@ export class BatchRunner {
   }
 
   /** Copies a message to the data region from `start` on and describes it. */
-  #place(message: BatchMessage, position: number, start: number, direction: Direction): void {
+  #place(
+    message: BatchMessage,
+    position: number,
+    start: number,
+    direction: Direction,
+    slot: number,
+    bulk: number,
+  ): void {
     const { memory, data: region, batch, batchStart } = this.#kernel;
     const { holder, iv, aad, data } = message;
     const at = position * BATCH_DESCRIPTION_LENGTH;
@@ -86,9 +106,9 @@ export class BatchRunner {
     batch.setUint32(at + OFFSET, offset, true);
     batch.setUint32(at + AAD_LENGTH, aad.length, true);
     batch.setUint32(at + DATA_LENGTH, direction === "seal" ? data.length : data.length - TAG_LENGTH, true);
-    batch.setUint16(at + SLOT, this.#contexts.use(holder), true);
+    batch.setUint16(at + SLOT, slot, true);
     batch.setUint8(at + KEY_LENGTH, holder.byteLength);
-    batch.setUint8(at + BULK, holder.bulk + 1);
+    batch.setUint8(at + BULK, bulk);
   }
 
   #runGroup(group: readonly BatchMessage[], direction: Direction, results: Results): void {
@@ -162,7 +182,7 @@ export class BatchRunner {
     const kernel = this.#kernel;
     const aadLength = layout.aadEnd - IV_LENGTH;
     const slot = this.#contexts.use(holder);
-    const bulk = this.#singles.bulkFor(holder, records.length);
+    const bulk = count < BULK_MESSAGES ? 0 : this.#contexts.useBulk(holder);
     kernel.data.set(records, 4 * count);
     if (direction === "seal") {
       const dataLength = layout.resultLength - TAG_LENGTH;

@@ -8,9 +8,6 @@ import { overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
 
-/** From how many bytes of data on a key gets its tables for long messages; below, building them costs more than they save. */
-const BULK_LENGTH = 512;
-
 export class MessageRunner {
   readonly #kernel: Kernel;
   readonly #contexts: KeyContexts;
@@ -21,6 +18,7 @@ export class MessageRunner {
   readonly #dataStart: number;
   readonly #dataCapacity: number;
   readonly #aadCapacity: number;
+  readonly #bulkFrom: number;
 
   constructor(kernel: Kernel, contexts: KeyContexts) {
     this.#kernel = kernel;
@@ -32,11 +30,12 @@ export class MessageRunner {
     this.#dataStart = kernel.dataStart;
     this.#dataCapacity = kernel.dataCapacity;
     this.#aadCapacity = kernel.aad.length;
+    this.#bulkFrom = kernel.bulkFrom;
   }
 
   /** Returns the number of the key's tables for a message of `length` bytes, plus one; 0 for none. */
-  bulkFor(holder: KeyHolder, length: number): number {
-    return length < BULK_LENGTH ? 0 : this.#contexts.useBulk(holder);
+  #bulkFor(holder: KeyHolder, length: number): number {
+    return length < this.#bulkFrom ? 0 : this.#contexts.useBulk(holder);
   }
 
   seal(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
@@ -70,7 +69,7 @@ export class MessageRunner {
   #sealInArena(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): void {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
-    const bulk = this.bulkFor(holder, plaintext.length);
+    const bulk = this.#bulkFor(holder, plaintext.length);
     this.#iv.set(iv);
     this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
     this.#data.set(plaintext);
@@ -125,7 +124,7 @@ export class MessageRunner {
   #openInArena(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): boolean {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
-    const bulk = this.bulkFor(holder, sealed.length - TAG_LENGTH);
+    const bulk = this.#bulkFor(holder, sealed.length - TAG_LENGTH);
     this.#iv.set(iv);
     this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
     this.#data.set(sealed);
@@ -194,7 +193,7 @@ export class MessageRunner {
   #startChunks(holder: KeyHolder, iv: Uint8Array, aad: Uint8Array, length: number): void {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
-    const bulk = this.bulkFor(holder, length);
+    const bulk = this.#bulkFor(holder, length);
     kernel.iv.set(iv);
     expectDone(kernel.aesGcmStart(slot, holder.byteLength, bulk));
     for (let start = 0; start < aad.length; start += this.#aadCapacity) {

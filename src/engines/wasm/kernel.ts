@@ -71,6 +71,8 @@ interface KernelRegions {
   readonly contextCount: number;
   /** How many keys have tables for long messages at a time; 0 where the build knows none. */
   readonly bulkCount: number;
+  /** From how many bytes of data on a single message profits from them. */
+  readonly bulkFrom: number;
 }
 
 export interface Kernel extends KernelFunctions, KernelRegions {}
@@ -162,6 +164,7 @@ function bindExports(exports: WebAssembly.Exports): Kernel {
     windowLength: constant(exports, "WINDOW_LENGTH"),
     contextCount: constant(exports, "AES_GCM_CONTEXT_COUNT"),
     bulkCount: constant(exports, "AES_GCM_BULK_COUNT"),
+    bulkFrom: constant(exports, "AES_GCM_BULK_FROM"),
   };
 }
 
