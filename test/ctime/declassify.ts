@@ -1,12 +1,14 @@
 /**
  * Where the taint check may take a secret for public, and why. A point is a run of instructions that computes one 32-bit
- * value; the value is public from there on. A point whose instructions a build no longer has, or whose value is not
+ * value, in the functions that some exports reach; the value is public from there on. A point whose instructions a build no longer has, or whose value is not
  * secret there, fails the check, so that none outlives its reason.
  */
 
 export interface DeclassifyPoint {
   /** Instructions of the module in text form, `*` at an end for anything; the last one leaves the value. */
   readonly after: readonly string[];
+  /** Exports; only these and what they call are looked at. */
+  readonly within: readonly string[];
   /** How often these instructions occur in each build that has them. */
   readonly places: Readonly<Record<string, number>>;
   readonly reason: string;
@@ -18,17 +20,20 @@ export const MOST_POINTS = 12;
 export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
   {
     after: ["i32.const 1", "i32.sub", "i32.const 31", "i32.shr_u"],
+    within: ["aesGcmOpen", "aesGcmVerify"],
     places: { base: 1, simd: 1, relaxed: 1 },
     reason:
       "equalBit over the tag of a message: whether it opened is public, in which byte the tag was wrong is not.",
   },
   {
     after: ["i64.or", "i64.const 63", "i64.shr_u", "i64.eqz"],
+    within: ["aesGcmOpen", "aesGcmOpenBatch", "aesGcmOpenPacked"],
     places: { simd: 2, relaxed: 2 },
     reason: "zeroBit64 over the tag of a message, alone and in a batch: whether it opened is public.",
   },
   {
     after: ["i32.sub", "i32.or", "i32.const 31", "i32.shr_u"],
+    within: ["aesKwUnwrap", "aesKwpUnwrap"],
     places: { base: 2, simd: 2, relaxed: 2 },
     reason:
       "zeroBit32 over the checks of AES-KW and AES-KWP: whether a key unwrapped is public, which of the checks failed is not.",
@@ -46,6 +51,7 @@ export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
       "end",
       "local.get *",
     ],
+    within: ["aesKwpUnwrap"],
     places: { base: 1, simd: 1, relaxed: 1 },
     reason:
       "The length of the key that AES-KWP released: it comes out of the cipher, and the caller sees it once all checks held.",

@@ -61,7 +61,7 @@ describe.runIf(missing === undefined)("following secrets", () => {
     const [base] = BUILDS;
     const [point] = DECLASSIFY_POINTS;
     if (base === undefined || point === undefined) throw new Error("there is no build or no point");
-    const points = [{ ...point, after: ["i32.const 123456789", "i32.sub"], places: { base: 1 } }];
+    const points = [{ ...point, after: ["i32.const 123456789", "i32.sub"], places: { base: 1 } }] as const;
     const forged = SCENARIOS.filter(({ name }) => name.includes("whose last byte is wrong")).slice(0, 1);
     const findings = findingsOf(
       checkTaint(base.bytes(), forged, points, { engine: true }),

@@ -12,7 +12,7 @@ import type { DeclassifyPoint } from "./declassify.ts";
 import { insertFolds, type Site } from "./instrument.ts";
 import { recordScript } from "./recording.ts";
 import type { Scenario } from "./scenario.ts";
-import { joinWat, parseWat, toWasm, toWat, type WatLine } from "./wat.ts";
+import { joinWat, parseWat, reachableFrom, toWasm, toWat, type WatLine } from "./wat.ts";
 
 const WASM2C = fileURLToPath(new URL("../../node_modules/wabt/bin/wasm2c", import.meta.url));
 const RUNTIME = fileURLToPath(new URL("runtime", import.meta.url));
@@ -91,9 +91,12 @@ function prepare(wasm: Uint8Array, points: readonly DeclassifyPoint[]): Prepared
   });
   const found = points.map(() => 0);
   const code = plain.map((line) => line.text.trim());
+  const functions = points.map(({ within }) => reachableFrom(plain, within));
   const declassified = plain.map((line, at): WatLine => {
-    const point = points.findIndex(({ after }) =>
-      after.every((text, n) => matches(code[at - after.length + 1 + n], text)),
+    const point = points.findIndex(
+      ({ after }, n) =>
+        functions[n]?.has(line.functionName ?? "") === true &&
+        after.every((text, n) => matches(code[at - after.length + 1 + n], text)),
     );
     if (point < 0 || line.mnemonic === undefined) return line;
     found[point] = (found[point] ?? 0) + 1;
@@ -101,14 +104,14 @@ function prepare(wasm: Uint8Array, points: readonly DeclassifyPoint[]): Prepared
   });
   const { output, sites } = insertFolds(declassified, (mnemonic) => CHECKED.test(mnemonic));
   const usesMadd = code.some((text) => text.startsWith("call $ctime."));
-  const functions = usesMadd
+  const multipliers = usesMadd
     ? (["f32x4", "f64x2"] as const).flatMap((shape) => [
         maddFunction(shape, false),
         maddFunction(shape, true),
       ])
     : [];
   const [opening = "", ...rest] = output;
-  const wat = joinWat([opening, IMPORTS, usesMadd ? FMA_IMPORTS : "", ...rest], functions.join("\n"));
+  const wat = joinWat([opening, IMPORTS, usesMadd ? FMA_IMPORTS : "", ...rest], multipliers.join("\n"));
   return { wasm: toWasm(wat), sites, found };
 }
 
@@ -228,7 +231,11 @@ function readReport(
   if (!done || result.status !== (clean ? 0 : 99)) {
     throw new Error(`valgrind ended with ${result.status}:\n${result.stdout}\n${result.stderr}`);
   }
-  const log = result.stderr.replace(/^[=*]+\d+[=*]+ ?/gm, "").slice(0, 4000);
+  // Scenarios without an error are left out of the log.
+  const log = result.stderr
+    .replace(/^[=*]+\d+[=*]+ ?/gm, "")
+    .replace(/^scenario: .*\n(?=scenario: |$)/gm, "")
+    .slice(0, 4000);
   return { errors, operands: [...operands], points, scenarios: scenarios - 1, log };
 }
 

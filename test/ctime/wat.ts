@@ -131,3 +131,30 @@ export function joinWat(lines: readonly string[], declarations: string): string 
   if (!wat.endsWith(")")) throw new Error("internal: the text of a module does not end with a parenthesis");
   return `${wat.slice(0, -1)}\n${declarations}\n)`;
 }
+
+/** Lists the functions that exports reach by direct calls, themselves included. */
+export function reachableFrom(lines: readonly WatLine[], exportNames: readonly string[]): Set<string> {
+  const callees = new Map<string, Set<string>>();
+  const exported: string[] = [];
+  for (const { text, functionName, mnemonic } of lines) {
+    if (functionName !== undefined && (mnemonic === "call" || mnemonic === "return_call")) {
+      const callee = /\$(\S+)/.exec(text)?.[1] ?? "";
+      callees.set(functionName, (callees.get(functionName) ?? new Set()).add(callee));
+    }
+    const [, name = "", internal = ""] = /^ {2}\(export "([^"]*)" \(func \$(\S+?)\)\)/.exec(text) ?? [];
+    if (exportNames.includes(name)) exported.push(internal);
+  }
+  const reached = new Set<string>();
+  for (const waiting = exported; waiting.length > 0; ) {
+    const next = waiting.pop() ?? "";
+    if (reached.has(next)) continue;
+    reached.add(next);
+    waiting.push(...(callees.get(next) ?? []));
+  }
+  return reached;
+}
+
+/** Lists the names under which functions are exported. */
+export function exportedFunctions(lines: readonly WatLine[]): string[] {
+  return lines.flatMap(({ text }) => /^ {2}\(export "([^"]*)" \(func /.exec(text)?.[1] ?? []);
+}
