@@ -12,6 +12,7 @@ export type EngineName = "wasm" | "node";
 export type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 export type CurveName = "P-256" | "secp256k1";
 export type RsaModulusBits = 2048 | 3072 | 4096;
+/** "recoverable" is r ‖ s ‖ v of 65 bytes: v is 1 where y of the nonce's point is odd, and 2 more where its x was above n. */
 export type EcdsaFormat = "der" | "p1363" | "recoverable";
 
 declare const handleBrand: unique symbol;
@@ -112,6 +113,8 @@ export interface SignEcdsaOptions {
   readonly lowS?: boolean;
   /** Hash of the RFC 6979 nonce generator when a bare digest is signed. */
   readonly hash?: HashName;
+  /** Mixes 32 fresh random bytes into a deterministic nonce (RFC 6979, 3.6); nonces that are random anyway ignore it. */
+  readonly hedged?: boolean;
 }
 export interface VerifyEcdsaOptions {
   readonly format?: "der" | "p1363";

@@ -15,7 +15,7 @@ import type { WasmState } from "./state.ts";
 const HKDF_MAX_BLOCKS = 255;
 
 /** The number the kernels know a hash by, and its output length in bytes. */
-interface HashFacts {
+export interface HashFacts {
   readonly id: number;
   readonly byteLength: number;
 }
@@ -28,7 +28,7 @@ const HASHES: ReadonlyMap<unknown, HashFacts> = new Map<HashName, HashFacts>([
 ]);
 
 /** @throws KmsError `InvalidParameter` for anything but the name of a hash */
-function hashFacts(hash: unknown): HashFacts {
+export function hashFacts(hash: unknown): HashFacts {
   const facts = HASHES.get(hash);
   ensure(facts !== undefined, "InvalidParameter", "hash must be SHA-1, SHA-256, SHA-384 or SHA-512.");
   return facts;
@@ -56,7 +56,7 @@ function absorb(kernel: HashKernel, bytes: Uint8Array): void {
   }
 }
 
-function hashRaw(kernel: HashKernel, { id, byteLength }: HashFacts, message: Uint8Array): Uint8Array {
+export function hashRaw(kernel: HashKernel, { id, byteLength }: HashFacts, message: Uint8Array): Uint8Array {
   return wiped(kernel, () => {
     if (message.length <= kernel.dataCapacity) {
       kernel.data.set(message);

@@ -4,6 +4,11 @@ import { ensure } from "../../errors.ts";
 import type { Capabilities, Engine } from "../engine.ts";
 import { SelfTests } from "../self-test.ts";
 import { WasmAesGcm } from "./aes-gcm.ts";
+import { ecKernelOf } from "./ec-kernel.ts";
+import { EcKeys } from "./ec-keys.ts";
+import { EcOperations } from "./ec-operations.ts";
+import { wasmEcdh } from "./ecdh.ts";
+import { WasmEcdsa } from "./ecdsa.ts";
 import { wasmHash, wasmHkdf, wasmHmac } from "./hash.ts";
 import { hashKernelOf } from "./hash-kernel.ts";
 import type { WasmBuild } from "./kernel.ts";
@@ -25,9 +30,15 @@ export interface WasmEngineOptions {
 
 const HASH_NAMES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
 const AES_NAMES = ["AES-128", "AES-192", "AES-256"] as const;
+const CURVE_NAMES = ["P-256", "secp256k1"] as const;
 
 const CAPABILITIES: Capabilities = {
   aesGcm: AES_NAMES,
+  ecdsa: CURVE_NAMES,
+  ecdsaHash: HASH_NAMES,
+  ecdsaFormat: ["der", "p1363", "recoverable"],
+  ecdsaSignable: ["message", "digest"],
+  ecdh: CURVE_NAMES,
   hmac: HASH_NAMES,
   hash: HASH_NAMES,
   hkdf: HASH_NAMES,
@@ -51,11 +62,15 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
   const aesGcm = new WasmAesGcm(kernel, selfTests);
+  const ecOperations = new EcOperations(ecKernelOf(kernel));
+  const ecKeys = new EcKeys(ecOperations);
   return {
     name: "wasm",
     build: kernel.build,
     capabilities: CAPABILITIES,
     aesGcm,
+    ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel),
+    ecdh: wasmEcdh(state, ecKeys, ecOperations),
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),
@@ -64,6 +79,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     close() {
       state.close();
       aesGcm.close();
+      ecKeys.destroyAll();
     },
   };
 }

@@ -1,0 +1,103 @@
+/** Binds what the kernels export for elliptic curves, assembly/ecdsa/index.ts, and names the parts of an item. */
+
+import { ensure } from "../../errors.ts";
+import type { CurveName } from "../engine.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** The functions. Each returns 0 where it refuses; curves and hashes go by their numbers. */
+interface EcKernelFunctions {
+  ecdsaSign(curve: number, hash: number, count: number, lowS: number, hedged: number): number;
+  ecdsaVerify(curve: number, count: number): number;
+  ecdsaLoadKey(curve: number, number: number): number;
+  eccPublicKey(curve: number): number;
+  eccDecodePoint(curve: number, length: number): number;
+  eccDerive(curve: number): number;
+}
+
+interface EcKernelRegions {
+  readonly memory: Uint8Array;
+  readonly view: DataView;
+  /** Address of the first item. */
+  readonly items: number;
+  readonly itemLength: number;
+  /** Most items in one call. */
+  readonly itemCount: number;
+  /** How many public keys have a large table at a time. */
+  readonly keyCount: number;
+}
+
+export interface EcKernel extends EcKernelFunctions, EcKernelRegions {}
+
+/** Offsets of the parts of an item (assembly/ecdsa/items.ts). */
+export const ItemPart = {
+  /** A private key of 32 bytes, or a point as x ‖ y. */
+  key: 0,
+  digest: 64,
+  /** r ‖ s, a point as x ‖ y or in SEC 1 form, or a shared x. */
+  signature: 96,
+  /** Additional input for the nonce, or the private key of an exchange. */
+  extra: 160,
+  random: 192,
+  result: 224,
+  recovery: 228,
+  table: 232,
+} as const;
+
+/** The numbers the kernels know the curves by. */
+export const CURVE_NUMBER: Readonly<Record<CurveName, number>> = { "P-256": 0, secp256k1: 1 };
+
+const FUNCTION_NAMES: readonly (keyof EcKernelFunctions)[] = [
+  "ecdsaSign",
+  "ecdsaVerify",
+  "ecdsaLoadKey",
+  "eccPublicKey",
+  "eccDecodePoint",
+  "eccDerive",
+];
+
+/** @throws KmsError `InvalidParameter` where the module lacks these kernels */
+export function ecKernelOf(kernel: Kernel): EcKernel {
+  const { exports, memory } = kernel;
+  ensure(
+    FUNCTION_NAMES.every((name) => typeof exports[name] === "function"),
+    "InvalidParameter",
+    "wasm must be a module of the Keyplane kernels.",
+  );
+  return {
+    ...(exports as unknown as EcKernelFunctions),
+    memory,
+    view: new DataView(memory.buffer),
+    items: constant(exports, "ECC_ITEMS"),
+    itemLength: constant(exports, "ECC_ITEM_LENGTH"),
+    itemCount: constant(exports, "ECC_ITEM_COUNT"),
+    keyCount: constant(exports, "ECC_KEY_COUNT"),
+  };
+}
+
+function constant(exports: WebAssembly.Exports, name: string): number {
+  const global = exports[name];
+  ensure(
+    global instanceof WebAssembly.Global,
+    "InvalidParameter",
+    "wasm must be a module of the Keyplane kernels.",
+  );
+  return global.value as number;
+}
+
+/** Random bytes that are fetched many at a time, and erased as they leave. */
+export class RandomPool {
+  readonly #pool: Uint8Array<ArrayBuffer> = new Uint8Array(2048);
+  #next: number = this.#pool.length;
+
+  /** Writes `length` fresh bytes, at most 2,048, at `offset` of `out`. */
+  writeTo(out: Uint8Array, offset: number, length: number): void {
+    if (this.#next + length > this.#pool.length) {
+      crypto.getRandomValues(this.#pool);
+      this.#next = 0;
+    }
+    const part = this.#pool.subarray(this.#next, this.#next + length);
+    out.set(part, offset);
+    part.fill(0);
+    this.#next += length;
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What the curve kernels do for one engine, on checked bytes: items are written, worked on in one call and read back. No
+ * secret stays in the arena after a call.
+ */
+
+import type { CurveName } from "../engine.ts";
+import { CURVE_NUMBER, type EcKernel, ItemPart, RandomPool } from "./ec-kernel.ts";
+import { expectDone } from "./hash-kernel.ts";
+import { type KeyTables, keyTablesOf, type TableUser } from "./key-tables.ts";
+
+const SCALAR_LENGTH = 32;
+const RESULT_LENGTH = 64;
+const X_AND_Y = 64;
+
+/** A signature to make. */
+export interface SignJob {
+  readonly curve: CurveName;
+  /** 32 bytes, in 1..n-1. */
+  readonly scalar: Uint8Array;
+  readonly digest: Uint8Array;
+  /** Number of the hash of the nonce. */
+  readonly nonceHash: number;
+}
+
+export interface SignFlags {
+  readonly lowS: boolean;
+  readonly hedged: boolean;
+}
+
+/** A signature to verify: r ‖ s in range, by the key that uses a table if it is used often. */
+export interface VerifyJob {
+  readonly key: TableUser;
+  readonly digest: Uint8Array;
+  readonly pair: Uint8Array;
+}
+
+export class EcOperations {
+  readonly #kernel: EcKernel;
+  readonly #tables: KeyTables;
+  readonly #random: RandomPool = new RandomPool();
+
+  constructor(kernel: EcKernel) {
+    this.#kernel = kernel;
+    this.#tables = keyTablesOf(kernel);
+  }
+
+  /** Computes the uncompressed point of a scalar; undefined if the scalar is not in 1..n-1. */
+  publicPoint(curve: CurveName, scalar: Uint8Array): Uint8Array | undefined {
+    const { memory, items } = this.#kernel;
+    memory.set(scalar, items + ItemPart.key);
+    this.#random.writeTo(memory, items + ItemPart.random, SCALAR_LENGTH);
+    const valid = this.#kernel.eccPublicKey(CURVE_NUMBER[curve]) === 1;
+    return valid ? this.#uncompressed(items + ItemPart.signature) : undefined;
+  }
+
+  /** Decodes a SEC 1 point to its uncompressed form; undefined if it is none of the curve. */
+  decodePoint(curve: CurveName, encoded: Uint8Array): Uint8Array | undefined {
+    const { memory, items } = this.#kernel;
+    if (encoded.length > X_AND_Y + 1) return undefined;
+    memory.set(encoded, items + ItemPart.signature);
+    const valid = this.#kernel.eccDecodePoint(CURVE_NUMBER[curve], encoded.length) === 1;
+    return valid ? this.#uncompressed(items + ItemPart.key) : undefined;
+  }
+
+  #uncompressed(address: number): Uint8Array {
+    const point = new Uint8Array(X_AND_Y + 1);
+    point[0] = 0x04;
+    point.set(this.#kernel.memory.subarray(address, address + X_AND_Y), 1);
+    return point;
+  }
+
+  /** Computes the shared x, 32 bytes. */
+  derive(curve: CurveName, scalar: Uint8Array, point: Uint8Array): Uint8Array {
+    const { memory, items } = this.#kernel;
+    memory.set(point.subarray(1), items + ItemPart.key);
+    memory.set(scalar, items + ItemPart.extra);
+    this.#random.writeTo(memory, items + ItemPart.random, SCALAR_LENGTH);
+    expectDone(this.#kernel.eccDerive(CURVE_NUMBER[curve]));
+    const start = items + ItemPart.signature;
+    const shared = memory.slice(start, start + SCALAR_LENGTH);
+    memory.fill(0, start, start + SCALAR_LENGTH);
+    return shared;
+  }
+
+  /**
+   * Signs, each run of neighbours on one curve with one hash in as few calls as fit.
+   *
+   * @returns r ‖ s of each job, and behind it a byte with the recovery number
+   */
+  sign(jobs: readonly SignJob[], flags: SignFlags): Uint8Array[] {
+    const results: Uint8Array[] = [];
+    const { memory, view, items, itemLength, itemCount } = this.#kernel;
+    for (let start = 0; start < jobs.length; ) {
+      const first = jobs[start] as SignJob;
+      let count = 0;
+      while (count < itemCount) {
+        const job = jobs[start + count];
+        if (job?.curve !== first.curve || job.nonceHash !== first.nonceHash) break;
+        const item = items + count * itemLength;
+        memory.set(job.scalar, item + ItemPart.key);
+        this.#writeDigest(job.digest, item);
+        this.#random.writeTo(memory, item + ItemPart.random, SCALAR_LENGTH);
+        if (flags.hedged) this.#random.writeTo(memory, item + ItemPart.extra, SCALAR_LENGTH);
+        count++;
+      }
+      const curve = CURVE_NUMBER[first.curve];
+      expectDone(
+        this.#kernel.ecdsaSign(curve, first.nonceHash, count, Number(flags.lowS), Number(flags.hedged)),
+      );
+      for (let i = 0; i < count; i++) {
+        const item = items + i * itemLength;
+        expectDone(view.getUint32(item + ItemPart.result, true));
+        const signature = item + ItemPart.signature;
+        const result = new Uint8Array(RESULT_LENGTH + 1);
+        result.set(memory.subarray(signature, signature + RESULT_LENGTH));
+        result[RESULT_LENGTH] = view.getUint32(item + ItemPart.recovery, true);
+        results.push(result);
+      }
+      start += count;
+    }
+    return results;
+  }
+
+  /** Verifies, each run of neighbours on one curve in as few calls as fit. */
+  verify(jobs: readonly VerifyJob[]): boolean[] {
+    const results: boolean[] = [];
+    const { memory, view, items, itemLength, itemCount } = this.#kernel;
+    for (let start = 0; start < jobs.length; ) {
+      const first = jobs[start] as VerifyJob;
+      // Tables first: building one takes the place of the first item, and a later one may take an earlier one's place.
+      const numbers = this.#tables.use(jobs, start, itemCount);
+      for (let i = 0; i < numbers.length; i++) {
+        const { key, digest, pair } = jobs[start + i] as VerifyJob;
+        const item = items + i * itemLength;
+        memory.set(key.coordinates, item + ItemPart.key);
+        this.#writeDigest(digest, item);
+        memory.set(pair, item + ItemPart.signature);
+        view.setUint32(item + ItemPart.table, numbers[i] ?? 0, true);
+      }
+      expectDone(this.#kernel.ecdsaVerify(CURVE_NUMBER[first.key.curve], numbers.length));
+      for (let i = 0; i < numbers.length; i++) {
+        results.push(view.getUint32(items + i * itemLength + ItemPart.result, true) === 1);
+      }
+      start += numbers.length;
+    }
+    return results;
+  }
+
+  /** Writes the leading 256 bits of a digest, or a shorter one as the number it is (FIPS 186-5, 6.4.1). */
+  #writeDigest(digest: Uint8Array, item: number): void {
+    const { memory } = this.#kernel;
+    const start = item + ItemPart.digest;
+    if (digest.length === SCALAR_LENGTH) {
+      memory.set(digest, start);
+    } else if (digest.length > SCALAR_LENGTH) {
+      memory.set(digest.subarray(0, SCALAR_LENGTH), start);
+    } else {
+      memory.fill(0, start, start + SCALAR_LENGTH);
+      memory.set(digest, start + SCALAR_LENGTH - digest.length);
+    }
+  }
+
+  /** Gives the place of a key's table back. */
+  forget(key: TableUser): void {
+    this.#tables.forget(key);
+  }
+}
