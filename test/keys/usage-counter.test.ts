@@ -312,6 +312,7 @@ describe("an asynchronous store", () => {
     const waiting = outcome(() => kms.encrypt({ keyId, plaintext }));
     await sleep(1);
     await kms.disableKey({ keyId });
+    delete rows.hooks.commit;
     release();
     expect(await waiting).toBe("Rejected.Disabled");
   });
