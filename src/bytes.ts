@@ -14,7 +14,17 @@ const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
  * @throws KmsError `InvalidParameter` for other types, SharedArrayBuffer memory and detached buffers
  */
 export function ensureBytes(value: unknown, name: string): asserts value is Uint8Array {
-  // The tag comes first: a proxy or an heir of Uint8Array.prototype is an instance whose getters throw.
+  // The quick way for the usual array. isView comes first: a proxy or an heir of Uint8Array.prototype is an instance
+  // whose getters throw. The lengths tell wider arrays under that prototype.
+  if (
+    ArrayBuffer.isView(value) &&
+    value instanceof Uint8Array &&
+    value.byteLength !== 0 &&
+    value.byteLength === value.length &&
+    value.buffer instanceof ArrayBuffer
+  ) {
+    return;
+  }
   ensure(TYPED_ARRAY_TAG.call(value) === "Uint8Array", "InvalidParameter", `${name} must be a Uint8Array.`);
   const bytes = value as Uint8Array;
   if (bytes.byteLength !== 0 && bytes.buffer instanceof ArrayBuffer) return;
