@@ -26,8 +26,8 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
     { engine: "wasm", maxBytes: ANY_SIZE },
   ],
   ecdsa: [
-    { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
+    { engine: "node", maxBytes: ANY_SIZE },
   ],
   hmac: [
     { engine: "node", maxBytes: ANY_SIZE },

@@ -275,15 +275,28 @@ describe.each([
     }
   });
 
-  test("does not take digests while no engine here can sign one", async () => {
+  test("signs a digest of the algorithm's hash as it signs the message, and verifies it", async () => {
     const digest = new Uint8Array(createHash("sha256").update(message).digest());
     const request = { keyId, message: digest, messageType: "DIGEST" } as const;
-    await expectRefusal(() => kms.sign(request), "Rejected.UnsupportedOperation");
+    const { signature } = await kms.sign(request);
+    expect((await kms.verify({ ...request, signature })).value).toBe(true);
+    expect((await kms.verify({ keyId, message, signature })).value).toBe(true);
+    expect((await kms.verify({ ...request, message: patterned(32), signature })).value).toBe(false);
+    await expectRefusal(() => kms.sign({ ...request, message: patterned(31) }), "InvalidParameter");
+  });
+
+  test("refuses digests where node:crypto is forced, which cannot sign one", async () => {
+    const forced = await openKms({ engine: "node" });
+    const request = {
+      keyId: await newKey(forced, { keySpec }),
+      message: patterned(32),
+      messageType: "DIGEST",
+    } as const;
+    await expectRefusal(() => forced.sign(request), "Rejected.UnsupportedOperation");
     await expectRefusal(
-      () => kms.verify({ ...request, signature: patterned(70) }),
+      () => forced.verify({ ...request, signature: patterned(70) }),
       "Rejected.UnsupportedOperation",
     );
-    await expectRefusal(() => kms.sign({ ...request, message: patterned(31) }), "InvalidParameter");
   });
 
   test.runIf(webName !== undefined)("is verified by Web Cryptography", async () => {
