@@ -14,6 +14,8 @@ export interface Rig {
   readonly engine: Engine;
   /** Calls a function of the module by its export's name. */
   call(name: string, ...args: number[]): unknown;
+  /** Reads an exported global that is a number, such as an address. */
+  constant(name: string): number;
   /** All of linear memory. */
   readonly memory: Uint8Array;
 }
@@ -95,6 +97,11 @@ export function openRig(wasm: Uint8Array<ArrayBuffer>, { engine, onCall }: RigOp
     get engine(): Engine {
       if (created instanceof WebAssembly.Instance) throw new Error("this rig has no engine");
       return created;
+    },
+    constant(name) {
+      const global = exports[name];
+      if (!(global instanceof WebAssembly.Global)) throw new Error(`the module exports no global ${name}`);
+      return Number(global.value);
     },
     call(name, ...args) {
       const called = exports[name];

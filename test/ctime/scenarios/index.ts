@@ -3,6 +3,12 @@
 import type { Scenario } from "../scenario.ts";
 import { AES_GCM_SCENARIOS } from "./aes-gcm.ts";
 import { AES_KW_SCENARIOS } from "./aes-kw.ts";
+import { ECC_SCENARIOS } from "./ecc.ts";
 import { HASH_SCENARIOS } from "./hash.ts";
 
-export const SCENARIOS: readonly Scenario[] = [...AES_GCM_SCENARIOS, ...AES_KW_SCENARIOS, ...HASH_SCENARIOS];
+export const SCENARIOS: readonly Scenario[] = [
+  ...AES_GCM_SCENARIOS,
+  ...AES_KW_SCENARIOS,
+  ...HASH_SCENARIOS,
+  ...ECC_SCENARIOS,
+];
