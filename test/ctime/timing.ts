@@ -27,7 +27,7 @@ function poolOf(inputs: readonly Input[]): Input[] {
 }
 
 /**
- * Sets a scenario against itself, all-zero secrets against the rest; or, where it must look like another one, against
+ * Sets a scenario against itself, one edge value (the third input) against the last ones; or, where it must look like another one, against
  * that.
  */
 export function timedCase(
@@ -37,12 +37,12 @@ export function timedCase(
 ): TimedCase {
   const { inputs, name, run } = scenario;
   const other = others.find((candidate) => candidate.name === scenario.sameTraceAs);
-  const [, , zeros = {}] = inputs;
+  const [, , edge = {}] = inputs;
   return {
     name,
     classes:
       other === undefined
-        ? [poolOf([zeros]), poolOf(inputs.slice(-POOL))]
+        ? [poolOf([edge]), poolOf(inputs.slice(-POOL))]
         : [poolOf(other.inputs), poolOf(inputs)],
     run,
     rig: openRig(wasm, { engine: true }),

@@ -63,6 +63,7 @@ function take(rig: Rig, offset: number, length: number): Uint8Array {
 function signScenario(curve: Curve, lowS: boolean): Scenario {
   return {
     name: `${curve.name}: sign${lowS ? ", s at most n / 2" : ""}`,
+    ...(lowS ? { timed: true as const } : {}),
     inputs: keyInputs(curve),
     run(rig, input) {
       const item = items(rig);
