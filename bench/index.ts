@@ -8,6 +8,7 @@ type Bench = () => Promise<boolean>;
 const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   routes: () => import("./routes.bench.ts"),
   facade: () => import("./facade.bench.ts"),
+  "aes-gcm": () => import("./aes-gcm.bench.ts"),
 };
 
 const asked = process.argv.slice(2);

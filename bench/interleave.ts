@@ -9,37 +9,58 @@ export interface Contender {
   run(): unknown;
 }
 
+/** Nanoseconds a call by contender, one for each round. */
+export type Samples = ReadonlyMap<string, readonly number[]>;
+
 const SLICE_MS = 2;
 const ROUNDS = 40;
 const WARM_UP_MS = 60;
 
 /** Times slices of one contender: nanoseconds a call. */
-async function slice(contender: Contender, milliseconds: number): Promise<number> {
+async function slice(contender: Contender, milliseconds: number, batch: number): Promise<number> {
   const started = performance.now();
   let calls = 0;
   let elapsed = 0;
   do {
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < batch; i++) {
       const result = contender.run();
       if (result instanceof Promise) await result;
     }
-    calls += 8;
+    calls += batch;
     elapsed = performance.now() - started;
   } while (elapsed < milliseconds);
   return (elapsed * 1e6) / calls;
 }
 
+/** Returns the nanoseconds a call of each contender in every round. */
+export async function sample(contenders: readonly Contender[], rounds: number = ROUNDS): Promise<Samples> {
+  const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  // A slow contender is not called eight times between two looks at the clock.
+  const batches = new Map<Contender, number>();
+  for (const contender of contenders) {
+    batches.set(contender, (await slice(contender, WARM_UP_MS, 1)) < 250_000 ? 8 : 1);
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of contenders) {
+      samples.get(contender.name)?.push(await slice(contender, SLICE_MS, batches.get(contender) ?? 1));
+    }
+  }
+  return samples;
+}
+
 /** Returns the median nanoseconds a call of each contender, by name. */
 export async function interleave(contenders: readonly Contender[]): Promise<Map<string, number>> {
-  const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) await slice(contender, WARM_UP_MS);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const contender of contenders) samples.get(contender.name)?.push(await slice(contender, SLICE_MS));
-  }
+  const samples = await sample(contenders);
   return new Map([...samples].map(([name, values]) => [name, median(values)]));
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+/** Returns the median over the rounds of how many times longer `slow` takes than `fast`. */
+export function ratio(samples: Samples, slow: string, fast: string): number {
+  const [slowTimes = [], fastTimes = []] = [samples.get(slow), samples.get(fast)];
+  return median(slowTimes.map((time, round) => time / (fastTimes[round] ?? Number.NaN)));
 }

@@ -19,7 +19,7 @@ export function ensureBytes(value: unknown, name: string): asserts value is Uint
   if (
     ArrayBuffer.isView(value) &&
     value instanceof Uint8Array &&
-    value.byteLength !== 0 &&
+    value.length !== 0 &&
     value.byteLength === value.length &&
     value.buffer instanceof ArrayBuffer
   ) {

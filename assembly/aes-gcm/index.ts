@@ -43,7 +43,7 @@ import {
   verify,
   writeTag,
 } from "./gcm";
-import { loadBulkOf } from "./gcm-simd";
+import { blocksOf, loadBulkOf, wipeBlocks } from "./gcm-simd";
 
 export {
   AAD,
@@ -332,5 +332,19 @@ export function aesGcmOpenPacked(
   if (isContext(slot, keyLength) === 0 || isBulk(bulk) === 0 || isPacked(count, aadLength, dataLength) === 0)
     return 0;
   workOnPacked(slot, keyLength, bulk, DATA, DATA + 4 * <usize>count, count, aadLength, dataLength, false);
+  return 1;
+}
+
+/** Wipes the first `length` bytes of DATA: 1, or 0 where that is more than it holds. Time: length alone. */
+export function aesGcmWipeData(length: u32): u32 {
+  if (length > DATA_CAPACITY + TAG_LENGTH) return 0;
+  if (ASC_FEATURE_SIMD) {
+    if (length <= 256) {
+      // Whole blocks: quicker than a call of memory.fill, and what follows in the last one is padding.
+      wipeBlocks(DATA, blocksOf(length));
+      return 1;
+    }
+  }
+  wipe(DATA, length);
   return 1;
 }

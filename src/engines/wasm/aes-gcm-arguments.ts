@@ -13,6 +13,12 @@ const MESSAGE_LIMIT: number = 2 ** 36 - 32;
 /** Stands for absent AAD, which GCM does not tell from empty AAD. */
 const NO_AAD: Uint8Array = new Uint8Array(0);
 
+/**
+ * The AAD that passed last. Whether its memory is shared cannot change, asking costs more than a copy, and the same AAD
+ * comes again and again.
+ */
+let lastAad: Uint8Array = NO_AAD;
+
 /** Checks IV, data and AAD of one message; returns the AAD. */
 export function checkMessage(
   iv: Uint8Array,
@@ -25,7 +31,10 @@ export function checkMessage(
   ensureBytes(data, dataName);
   ensure(data.length <= MESSAGE_LIMIT, "InvalidParameter", `${dataName} is longer than AES-GCM allows.`);
   if (aad === undefined) return NO_AAD;
-  ensureBytes(aad, "aad");
+  if (aad !== lastAad) {
+    ensureBytes(aad, "aad");
+    lastAad = aad;
+  }
   return aad;
 }
 

@@ -100,7 +100,7 @@ export class BatchRunner {
     const { holder, iv, aad, data } = message;
     const at = position * BATCH_DESCRIPTION_LENGTH;
     const offset = start + roundUp(aad.length);
-    memory.set(iv, batchStart + at);
+    for (let j = 0; j < IV_LENGTH; j++) memory[batchStart + at + j] = iv[j] as number;
     region.set(aad, start);
     region.set(data, offset);
     batch.setUint32(at + OFFSET, offset, true);

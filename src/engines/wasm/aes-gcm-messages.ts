@@ -4,7 +4,7 @@
  * checked by the callers.
  */
 
-import { overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
+import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
 
@@ -70,7 +70,7 @@ export class MessageRunner {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
     const bulk = this.#bulkFor(holder, plaintext.length);
-    this.#iv.set(iv);
+    copyIv(this.#iv, iv);
     this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
     this.#data.set(plaintext);
     const sealedLength = plaintext.length + TAG_LENGTH;
@@ -88,7 +88,7 @@ export class MessageRunner {
     if (!this.#openInArena(holder, iv, sealed, aad)) return undefined;
     const end = this.#dataStart + length;
     const plaintext = this.#memory.slice(this.#dataStart, end);
-    this.#memory.fill(0, this.#dataStart, end);
+    this.#kernel.aesGcmWipeData(length);
     return plaintext;
   }
 
@@ -112,7 +112,7 @@ export class MessageRunner {
         try {
           out.set(this.#data.subarray(0, length), offset);
         } finally {
-          this.#data.fill(0, 0, length);
+          this.#kernel.aesGcmWipeData(length);
         }
       }
     }
@@ -125,7 +125,7 @@ export class MessageRunner {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
     const bulk = this.#bulkFor(holder, sealed.length - TAG_LENGTH);
-    this.#iv.set(iv);
+    copyIv(this.#iv, iv);
     this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
     this.#data.set(sealed);
     return kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealed.length, bulk) === 1;
@@ -210,6 +210,11 @@ export class MessageRunner {
  */
 export function safeInput(input: Uint8Array, out: Uint8Array, offset: number, length: number): Uint8Array {
   return overlaps(input, out, offset, length) ? new Uint8Array(input) : input;
+}
+
+/** Copies an IV byte by byte, which is quicker than `set` for 12 bytes. */
+function copyIv(to: Uint8Array, iv: Uint8Array): void {
+  for (let i = 0; i < IV_LENGTH; i++) to[i] = iv[i] as number;
 }
 
 export function expectDone(result: number): void {

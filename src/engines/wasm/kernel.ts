@@ -22,6 +22,7 @@ interface KernelFunctions {
   aesGcmVerify(): number;
   aesGcmDecrypt(length: number): number;
   aesGcmEnd(): void;
+  aesGcmWipeData(length: number): number;
   aesGcmSealBatch(count: number): number;
   aesGcmOpenBatch(count: number): number;
   aesGcmSealPacked(
@@ -92,6 +93,7 @@ const FUNCTION_NAMES: readonly (keyof KernelFunctions)[] = [
   "aesGcmVerify",
   "aesGcmDecrypt",
   "aesGcmEnd",
+  "aesGcmWipeData",
   "aesGcmSealBatch",
   "aesGcmOpenBatch",
   "aesGcmSealPacked",
