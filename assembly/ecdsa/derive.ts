@@ -6,7 +6,7 @@ import { ITEM_EXTRA, ITEM_RANDOM, ITEM_SIGNATURE, itemAt } from "./items";
 import { multiplyByWindows, PEER_POINTS } from "./multiply";
 import { Z } from "./point";
 import { bytesOfElement, elementOfBytes } from "./scalar";
-import { affineSum, readBlind } from "./sign";
+import { affineOf, readBlind } from "./sign";
 import { PRIVATE, RUNNING, S0, SUM } from "./state";
 import { storeOddMultiples } from "./table";
 import { loadPublicKey } from "./verify";
@@ -24,6 +24,6 @@ export function deriveItem<C>(): void {
   readBlind(item + ITEM_RANDOM);
   multiplyByWindows<C>(PRIVATE, ECC_SMALL_TABLES);
   fieldInvert<C>(RUNNING, SUM + Z);
-  affineSum<C>(SUM, RUNNING);
+  affineOf<C>(SUM, RUNNING);
   bytesOfElement(item + ITEM_SIGNATURE, S0);
 }

@@ -39,13 +39,13 @@ export function readBlind(random: usize): void {
   store<u64>(BLIND, load<u64>(BLIND, 64) & 0xffff, 64);
 }
 
-/** Brings SUM to affine coordinates with the inverse of its Z: x ← S0, y ← S1, as numbers. Works in S2. Time: constant. */
-export function affineSum<C>(point: usize, inverse: usize): void {
-  fieldSquare<C>(S2, inverse);
-  fieldMultiply<C>(S0, point, S2);
+/** Brings a point to affine coordinates with the inverse of its Z: x ← S0, y ← S1, as numbers. Time: constant. */
+export function affineOf<C>(point: usize, inverse: usize): void {
+  fieldSquare<C>(S1, inverse);
+  fieldMultiply<C>(S0, point, S1);
   leaveField<C>(S0, S0);
-  fieldMultiply<C>(S2, S2, inverse);
-  fieldMultiply<C>(S1, point + Y, S2);
+  fieldMultiply<C>(S1, S1, inverse);
+  fieldMultiply<C>(S1, point + Y, S1);
   leaveField<C>(S1, S1);
 }
 
@@ -70,7 +70,7 @@ function commit<C>(item: usize, table: usize, hash: u32, hedged: bool): void {
  */
 function respond<C>(item: usize, lowS: bool): void {
   const order: usize = constants<C>() + ORDER;
-  affineSum<C>(item + ITEM_POINT, S2);
+  affineOf<C>(item + ITEM_POINT, S2);
   const overflow: u64 = notBelow(S0, order);
   let recovery: u64 = (load<u64>(S1) & 1) | (overflow << 1);
   reduceOnce(S0, order);
@@ -175,7 +175,7 @@ export function publicKeyOfItem<C>(table: usize): u64 {
   readBlind(item + ITEM_RANDOM);
   multiplyByTable<C>(PRIVATE, table);
   fieldInvert<C>(RUNNING, SUM + Z);
-  affineSum<C>(SUM, RUNNING);
+  affineOf<C>(SUM, RUNNING);
   bytesOfElement(item + ITEM_SIGNATURE, S0);
   bytesOfElement(item + ITEM_SIGNATURE + 32, S1);
   return valid;
