@@ -7,7 +7,7 @@ import type { AesGcm } from "../src/engines/engine.ts";
 import { createWasmEngine } from "../src/engines/wasm/index.ts";
 import { loadPeers, type Peers } from "./aes-gcm-peers.ts";
 import { compileAesGcm, measureGhash } from "./aes-gcm-wasm.ts";
-import { type Contender, ratio, type Samples, sample } from "./interleave.ts";
+import { type Contender, quartile, ratio, type Samples, sample } from "./interleave.ts";
 
 type Build = "simd" | "relaxed";
 
@@ -214,8 +214,7 @@ async function measureOvertaking(candidates: readonly Candidate[], peers: Peers)
 
 function print(samples: Samples): void {
   for (const [name, times] of samples) {
-    const sorted = [...times].sort((a, b) => a - b);
-    console.log(`${name.padEnd(24)}${(sorted[sorted.length >> 2] ?? 0).toFixed(0).padStart(10)} ns (p25)`);
+    console.log(`${name.padEnd(24)}${quartile(times).toFixed(0).padStart(10)} ns (p25)`);
   }
   console.log("");
 }
