@@ -4,9 +4,9 @@ import { ensure, KmsError } from "../errors.ts";
 import type { Engine } from "./engine.ts";
 
 export interface LoadEngineOptions {
-  /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag first. A build that does not exist is not an error. */
+  /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
   readonly relaxedSimd?: "auto" | "off" | "force";
-  /** A compiled `base.wasm` for runtimes that refuse to compile bytes. */
+  /** A compiled `base.wasm`, `simd.wasm` or `relaxed.wasm` for runtimes that refuse to compile bytes. */
   readonly wasm?: WebAssembly.Module;
 }
 
@@ -33,7 +33,7 @@ export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptio
   switch (asked) {
     case "wasm": {
       const { createWasmEngine } = await import("./wasm/index.ts");
-      return createWasmEngine({ wasm: options.wasm });
+      return createWasmEngine({ wasm: options.wasm, relaxedSimd: options.relaxedSimd });
     }
     case "node": {
       const { createNodeEngine } = await importNodeEngine();

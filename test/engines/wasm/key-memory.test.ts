@@ -1,6 +1,6 @@
 /** Where key bytes are while a wasm engine holds them, and that none are left afterwards. */
 
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -15,6 +15,7 @@ import { served } from "../../conformance/engine-support.ts";
 
 const CONTEXTS_START = 0x20000;
 const CONTEXT_COUNT = 256;
+const BULK_START = 0x160000;
 const IV_ADDRESS = 0x620;
 
 const iv: Uint8Array = new Uint8Array(randomBytes(12));
@@ -97,6 +98,62 @@ describe.each(builds)("the key memory of a wasm engine ($build)", { timeout: 60_
 
     key.destroy();
     expect(memory.includes(roundKeys)).toBe(false);
+    expect(residue()).toEqual([]);
+  });
+
+  if (each.build !== "base") {
+    test("neither powers of H nor tables for long messages outlive their key", () => {
+      const raw = random(32);
+      const key = aesGcm.importKey(raw);
+      const items = Array.from({ length: 20 }, () => ({ iv, plaintext: random(32), aad: random(64) }));
+      aesGcm.sealBatch(key, items);
+      aesGcm.seal(key, iv, random(3000));
+      const opened = aesGcm.openBatch(key, [{ iv, sealed: aesGcm.seal(key, iv, random(32)) }]);
+      expect(opened[0]).toHaveLength(32);
+      // H encrypts the zero block; row 8 of each table of a power spells the power (docs/aes-gcm-kernels.md).
+      const cipher = createCipheriv("aes-256-ecb", raw, null).setAutoPadding(false);
+      const h = cipher.update(Buffer.alloc(16));
+      const tableOfH = CONTEXTS_START + 1024 + 7 * 512;
+      const spelt = Buffer.from(
+        Array.from({ length: 16 }, (_, byte) => memory[tableOfH + 32 * byte + 8] ?? 0),
+      );
+      expect(spelt.equals(h)).toBe(true);
+      const secrets = [
+        memory.subarray(tableOfH, tableOfH + 32),
+        memory.subarray(CONTEXTS_START + 1024, CONTEXTS_START + 1024 + 32),
+        memory.subarray(BULK_START, BULK_START + 160),
+        memory.subarray(BULK_START + 5 * 1440, BULK_START + 5 * 1440 + 160),
+      ].map((secret) => Buffer.from(secret));
+      for (const secret of secrets) expect(memory.includes(secret)).toBe(true);
+      key.destroy();
+      for (const secret of secrets) expect(memory.includes(secret)).toBe(false);
+      expect(residue()).toEqual([]);
+    });
+  }
+
+  test("10,000 live keys take no more memory than the arena, whose shares are within their limits", () => {
+    const bytes = kernel.memory.byteLength;
+    const keys = Array.from({ length: 10_000 }, () => aesGcm.importKey(random(32)));
+    for (const key of keys) aesGcm.seal(key, iv, iv);
+    expect(kernel.memory.byteLength).toBe(bytes);
+    expect(usedContexts()).toBe(CONTEXT_COUNT);
+    expect(CONTEXT_LENGTH).toBeLessThanOrEqual(6 * 1024);
+    const start = CONTEXTS_START + CONTEXT_COUNT * CONTEXT_LENGTH;
+    expect(memory.subarray(start, each.build === "base" ? undefined : BULK_START).some(Boolean)).toBe(false);
+    engine.close();
+    expect(residue()).toEqual([]);
+  });
+
+  test("tables for long messages are lent to the keys used last", () => {
+    const keys = Array.from({ length: kernel.bulkCount + 3 }, () => aesGcm.importKey(random(32)));
+    const items = Array.from({ length: 12 }, () => ({ iv, plaintext: random(32), aad: random(64) }));
+    for (let round = 0; round < 2; round++) {
+      for (const key of keys) {
+        const singly = items.map(({ plaintext, aad }) => aesGcm.seal(key, iv, plaintext, aad));
+        expect(aesGcm.sealBatch(key, items)).toEqual(singly);
+      }
+    }
+    engine.close();
     expect(residue()).toEqual([]);
   });
 
