@@ -101,6 +101,9 @@ export const ECC_ITEM_COUNT: u32 = 32;
 export const ECC_POINTS: usize = ECC + 0x8000;
 export const ECC_SMALL_TABLES: usize = ECC + 0xe000;
 
+/** What stands for the key of zeros that every generator of nonces starts with, for each hash. */
+export const ECC_FIRST_KEYS: usize = ECC + 0xf000;
+
 /** Tables of the generators of both curves, built at first use, and of public keys that verify often. */
 export const ECC_TABLES: usize = ECC + 0x10000;
 export const ECC_TABLE_LENGTH: usize = 0x25000;

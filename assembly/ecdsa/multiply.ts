@@ -3,7 +3,7 @@
  * by fixed windows. Every window holds an odd digit, so nothing is ever added that is not a point.
  */
 
-import { equalMask64, maskOf } from "../ct";
+import { maskOf } from "../ct";
 import {
   addLimbs,
   carryLimbs,
@@ -16,8 +16,9 @@ import {
 import { constants, fieldMultiply, fieldSquare, fieldSubtract } from "./field";
 import { ORDER } from "./generated/constants";
 import { addMixed, addMixedOrDouble, doublePoint, Y, Z } from "./point";
+import { scanEntries } from "./scan";
 import { BLIND, PICKED, RECODED, SUM, T0, T1, WORDS } from "./state";
-import { ENTRY_LENGTH, WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
+import { WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
 
 /**
  * Recodes a scalar k: RECODED ← (k' + 2^bits - 1) / 2 where k' is the odd one of k and k + n. Bit j of it stands for
@@ -60,39 +61,11 @@ export function recodedBits(position: u32, count: u32): u64 {
  *
  * Reads every entry. Works in T0. Time: depends on bitCount alone.
  */
-function pick<C>(window: usize, bits: u64, bitCount: u64): void {
+export function pick<C>(window: usize, bits: u64, bitCount: u64): void {
   const positive: u64 = maskOf(bits >> (bitCount - 1));
   const count: u64 = (<u64>1) << (bitCount - 1);
   const index: u64 = (bits ^ ~positive) & (count - 1);
-  let x0: u64 = 0;
-  let x1: u64 = 0;
-  let x2: u64 = 0;
-  let x3: u64 = 0;
-  let y0: u64 = 0;
-  let y1: u64 = 0;
-  let y2: u64 = 0;
-  let y3: u64 = 0;
-  let entry: usize = window;
-  for (let i: u64 = 0; i < count; ++i) {
-    const mask: u64 = equalMask64(i, index);
-    x0 |= load<u64>(entry) & mask;
-    x1 |= load<u64>(entry, 8) & mask;
-    x2 |= load<u64>(entry, 16) & mask;
-    x3 |= load<u64>(entry, 24) & mask;
-    y0 |= load<u64>(entry, 32) & mask;
-    y1 |= load<u64>(entry, 40) & mask;
-    y2 |= load<u64>(entry, 48) & mask;
-    y3 |= load<u64>(entry, 56) & mask;
-    entry += ENTRY_LENGTH;
-  }
-  store<u64>(WORDS, x0);
-  store<u64>(WORDS, x1, 8);
-  store<u64>(WORDS, x2, 16);
-  store<u64>(WORDS, x3, 24);
-  store<u64>(WORDS, y0, 32);
-  store<u64>(WORDS, y1, 40);
-  store<u64>(WORDS, y2, 48);
-  store<u64>(WORDS, y3, 56);
+  scanEntries(WORDS, window, index, count);
   unpack(PICKED, WORDS);
   unpack(PICKED + Y, WORDS + 32);
   clearElement(T0);

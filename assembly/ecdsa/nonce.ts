@@ -2,7 +2,7 @@
 
 import { digestLengthOf } from "../hash/hash";
 import { hmacFinal, hmacInit, hmacStart, hmacUpdate } from "../hash/hmac";
-import { HMAC_CONTEXT } from "../memory";
+import { ECC_FIRST_KEYS, HMAC_CONTEXT } from "../memory";
 import { bytesOfElement, elementOfBytes, isScalar } from "./scalar";
 import { NONCE } from "./state";
 
@@ -23,6 +23,21 @@ function renew(hash: u32, separator: u8, length: u32): void {
   authenticate(KEY, hash, digestLength + 1 + length);
   hmacInit(HMAC_CONTEXT, hash, KEY, digestLength);
   authenticate(VALUE, hash, digestLength);
+}
+
+// Whether the states of the first key, which is zero, are there for a hash. These are public facts.
+let firstKeys: u32 = 0;
+
+/** Loads the key that every generator starts with, all zero bytes, which stands in KEY. Time: hash and what was signed before. */
+function loadFirstKey(hash: u32, digestLength: u32): void {
+  const states: usize = ECC_FIRST_KEYS + ((<usize>hash) << 7) - 128;
+  if (((firstKeys >> hash) & 1) === 0) {
+    hmacInit(HMAC_CONTEXT, hash, KEY, digestLength);
+    memory.copy(states, HMAC_CONTEXT, 128);
+    firstKeys |= 1 << hash;
+  } else {
+    memory.copy(HMAC_CONTEXT, states, 128);
+  }
 }
 
 /**
@@ -49,7 +64,7 @@ export function findNonce<C>(out: usize, scalar: usize, digest: usize, hash: u32
     memory.copy(behind + 64, extra, 32);
     length = 96;
   }
-  hmacInit(HMAC_CONTEXT, hash, KEY, digestLength);
+  loadFirstKey(hash, digestLength);
   renew(hash, 0, length);
   renew(hash, 1, length);
   while (true) {

@@ -45,10 +45,10 @@ export const NONCE: usize = ECC_STATE + 28 * SLOT;
 /** What the building of tables works on; public, below the points. */
 export const TABLE_POINTS: usize = ECC_POINTS;
 export const TABLE_STEP: usize = ECC_POINTS + 0x5800;
-export const TABLE_INVERSE: usize = ECC_POINTS + 0x5800 + 2 * SLOT;
-export const TABLE_SCALE: usize = ECC_POINTS + 0x5800 + 3 * SLOT;
-export const TABLE_BASE: usize = ECC_POINTS + 0x5800 + 4 * SLOT;
-export const TABLE_AFFINE: usize = ECC_POINTS + 0x5800 + 6 * SLOT;
-/** Signed digits of public scalars, a byte each; two of them. */
-export const DIGITS: usize = ECC_POINTS + 0x5c00;
+export const TABLE_INVERSE: usize = ECC_POINTS + 0x5800 + 3 * SLOT;
+export const TABLE_SCALE: usize = ECC_POINTS + 0x5800 + 4 * SLOT;
+export const TABLE_BASE: usize = ECC_POINTS + 0x5800 + 5 * SLOT;
+export const TABLE_AFFINE: usize = ECC_POINTS + 0x5800 + 7 * SLOT;
+/** Signed digits of public scalars, a byte each; four of them. */
+export const DIGITS: usize = ECC_POINTS + 0x5b00;
 export const DIGITS_LENGTH: usize = 0x110;

@@ -6,7 +6,7 @@
 import { copyElement, pack, unpack } from "../int/limbs";
 import { constants, fieldInvertVartime, fieldMultiply, fieldReduce, fieldSquare } from "./field";
 import { FIELD_ONE } from "./generated/constants";
-import { addMixedVartime, doublePoint, POINT_LENGTH, Y, Z } from "./point";
+import { addMixed, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import { T0, TABLE_AFFINE, TABLE_BASE, TABLE_INVERSE, TABLE_POINTS, TABLE_SCALE, TABLE_STEP } from "./state";
 
 /** Bytes of a point in a table. */
@@ -36,7 +36,7 @@ function scaleDown<C>(out: usize, point: usize, inverse: usize): void {
 }
 
 /** Writes an affine point to a table. Works in T0. */
-function storeEntry<C>(entry: usize, affine: usize): void {
+export function storeEntry<C>(entry: usize, affine: usize): void {
   fieldReduce<C>(T0, affine);
   pack(entry, T0);
   fieldReduce<C>(T0, affine + Y);
@@ -85,13 +85,18 @@ export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): v
   copyElement(first, TABLE_BASE);
   copyElement(first + Y, TABLE_BASE + Y);
   copyElement(first + Z, constants<C>() + FIELD_ONE);
-  const second: usize = placeOf(1);
-  doublePoint<C>(second, first);
-  fieldInvertVartime<C>(TABLE_INVERSE, second + Z);
-  scaleDown<C>(TABLE_STEP, second, TABLE_INVERSE);
-  for (let i: u32 = 1; i < count; ++i) addMixedVartime<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
-  if (advance) addMixedVartime<C>(placeOf(count), placeOf(count - 1), TABLE_BASE);
-  storeAffine<C>(table, advance ? count + 1 : count, count);
+  doublePoint<C>(TABLE_STEP, first);
+  // With coordinates scaled by the Z of 2B, 2B is affine; adding needs no constant of the curve, so it works there as well.
+  const scale: usize = TABLE_STEP + Z;
+  fieldSquare<C>(TABLE_SCALE, scale);
+  fieldMultiply<C>(first, first, TABLE_SCALE);
+  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, scale);
+  fieldMultiply<C>(first + Y, first + Y, TABLE_SCALE);
+  for (let i: u32 = 1; i < count; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
+  if (advance) addMixed<C>(placeOf(count), placeOf(count - 1), first);
+  const end: u32 = advance ? count + 1 : count;
+  for (let i: u32 = 0; i < end; ++i) fieldMultiply<C>(placeOf(i) + Z, placeOf(i) + Z, scale);
+  storeAffine<C>(table, end, count);
 }
 
 /** Writes the large table of the affine point in TABLE_BASE, which is public and of the curve's order. */

@@ -9,6 +9,7 @@ import {
   fieldMultiply,
   fieldSquare,
   fieldSubtract,
+  Secp256k1,
 } from "./field";
 import { BETA, ORDER, PRIME } from "./generated/constants";
 import {
@@ -46,11 +47,30 @@ import {
   TABLE_BASE,
   WORDS,
 } from "./state";
-import { ENTRY_LENGTH, loadEntry, storeOddMultiples, WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
+import {
+  ENTRY_LENGTH,
+  loadEntry,
+  storeEntry,
+  storeOddMultiples,
+  WINDOW_BITS,
+  WINDOW_LENGTH,
+  WINDOWS,
+} from "./table";
 
 /** Odd multiples of a public key in a small table: 1 to 15, for digits of five bits and a sign. */
 const SMALL_COUNT: u32 = 8;
 const DIGIT_BITS: u32 = 5;
+const LAMBDA_TABLE: usize = ECC_SMALL_TABLES + 64 * 16;
+
+/** Digits of the generator's scalar: a window of its large table has the odd multiples up to 127. */
+const GENERATOR_BITS: u32 = 8;
+/** Where that scalar is cut in two, so that half the doublings do; and the window of the upper part. */
+const UPPER_BIT: u32 = 126;
+const UPPER_WINDOW: u32 = 18;
+
+const DIGITS_2: usize = DIGITS + DIGITS_LENGTH;
+const DIGITS_3: usize = DIGITS + 2 * DIGITS_LENGTH;
+const DIGITS_4: usize = DIGITS + 3 * DIGITS_LENGTH;
 
 /** Negates the y of the point in PICKED. Works in T0. */
 function negatePicked<C>(): void {
@@ -73,66 +93,94 @@ function addByTable<C>(scalar: usize, table: usize): void {
 }
 
 /**
- * Writes the digits of a scalar: odd and below 16 in magnitude, or zero, of which at least four follow every other.
+ * Writes the digits of a part of a scalar: odd and below 2^(width - 1) in magnitude, or zero, of which at least width - 1
+ * follow every other.
  *
- * @param digits 257 bytes, out
+ * @param digits DIGITS_LENGTH bytes, out; one digit a bit, from the lowest
  * @param scalar one element without carries, below 2^256
+ * @param start first bit of the part
+ * @param end bit behind the part, at most 256
+ * @param width 2..=8
  * @returns how many digits there are up to the last that is not zero
  */
-function writeDigits(digits: usize, scalar: usize): u32 {
+function writeDigits(digits: usize, scalar: usize, start: u32, end: u32, width: u32): u32 {
   pack(WORDS, scalar);
   memory.fill(digits, 0, DIGITS_LENGTH);
   let carry: u64 = 0;
-  let position: u32 = 0;
+  let position: u32 = start;
   let length: u32 = 0;
-  while (position < 256) {
+  while (position < end) {
     if (bitsAt(WORDS, position, 1) === carry) {
       position += 1;
       continue;
     }
-    const count: u32 = min<u32>(DIGIT_BITS, 256 - position);
+    const count: u32 = min<u32>(width, end - position);
     const digit: u64 = bitsAt(WORDS, position, count) + carry;
-    carry = (digit >> (DIGIT_BITS - 1)) & 1;
-    store<u8>(digits + <usize>position, <u8>(digit - (carry << DIGIT_BITS)));
-    length = position + 1;
+    carry = (digit >> (<u64>width - 1)) & 1;
+    store<u8>(digits + <usize>(position - start), <u8>(digit - (carry << (<u64>width))));
+    length = position - start + 1;
     position += count;
   }
   if (carry !== 0) {
-    store<u8>(digits, 1, 256);
-    length = 257;
+    store<u8>(digits + <usize>(end - start), 1);
+    length = end - start + 1;
   }
   return length;
 }
 
-/** Adds a digit's multiple from the small table to SUM, or of λ times the point. */
-function addDigit<C>(digit: i32, negative: bool, lambda: bool): void {
+/** Adds a digit's multiple from a table of odd multiples to SUM. */
+function addDigit<C>(digits: usize, place: i32, table: usize, negative: bool): void {
+  const digit: i32 = <i32>load<i8>(digits + <usize>place);
   if (digit === 0) return;
-  loadEntry(PICKED, ECC_SMALL_TABLES + ENTRY_LENGTH * <usize>(abs<i32>(digit) >> 1));
-  if (lambda) fieldMultiply<C>(PICKED, PICKED, constants<C>() + BETA);
+  loadEntry(PICKED, table + ENTRY_LENGTH * <usize>(abs<i32>(digit) >> 1));
   if (digit < 0 !== negative) negatePicked<C>();
   addMixedVartime<C>(SUM, SUM, PICKED);
 }
 
-/** Multiplies the point in TABLE_BASE: SUM ← scalar · P. @param scalar one element below n, without carries */
-function multiplyVartime<C>(scalar: usize): void {
+/** Writes the small table of λ times the points of the one of TABLE_BASE: their x times β (secp256k1 alone). */
+function storeLambdaTable(): void {
+  for (let entry: usize = 0; entry < ENTRY_LENGTH * <usize>SMALL_COUNT; entry += ENTRY_LENGTH) {
+    loadEntry(PICKED, ECC_SMALL_TABLES + entry);
+    fieldMultiply<Secp256k1>(PICKED, PICKED, constants<Secp256k1>() + BETA);
+    storeEntry<Secp256k1>(LAMBDA_TABLE + entry, PICKED);
+  }
+}
+
+/**
+ * Computes SUM ← u G + v P for the generator G and the point P in TABLE_BASE.
+ *
+ * @param u one element below n, without carries
+ * @param v one element below n, without carries
+ * @param generatorTable the large table of G, whose windows hold the odd multiples of 2^(7 i) G
+ */
+function multiplyBoth<C>(u: usize, v: usize, generatorTable: usize): void {
   storeOddMultiples<C>(ECC_SMALL_TABLES, SMALL_COUNT, false);
   memory.fill(SUM, 0, POINT_LENGTH);
   if (sizeof<C>() === 4) {
-    for (let i: i32 = <i32>writeDigits(DIGITS, scalar) - 1; i >= 0; --i) {
+    let length: u32 = writeDigits(DIGITS, u, 0, 256, GENERATOR_BITS);
+    length = max<u32>(length, writeDigits(DIGITS_2, v, 0, 256, DIGIT_BITS));
+    for (let i: i32 = <i32>length - 1; i >= 0; --i) {
       doublePoint<C>(SUM, SUM);
-      addDigit<C>(<i32>load<i8>(DIGITS + <usize>i), false, false);
+      addDigit<C>(DIGITS, i, generatorTable, false);
+      addDigit<C>(DIGITS_2, i, ECC_SMALL_TABLES, false);
     }
     return;
   }
-  splitScalar(scalar);
-  const second: usize = DIGITS + DIGITS_LENGTH;
+  storeLambdaTable();
+  splitScalar(v);
   const negative: bool = load<u64>(SIGN_1) !== 0;
-  const secondNegative: bool = load<u64>(SIGN_2) !== 0;
-  const length: u32 = max<u32>(writeDigits(DIGITS, HALF_1), writeDigits(second, HALF_2));
+  const otherNegative: bool = load<u64>(SIGN_2) !== 0;
+  const upperTable: usize = generatorTable + WINDOW_LENGTH * <usize>UPPER_WINDOW;
+  let length: u32 = writeDigits(DIGITS, u, 0, UPPER_BIT, GENERATOR_BITS);
+  length = max<u32>(length, writeDigits(DIGITS_2, u, UPPER_BIT, 256, GENERATOR_BITS));
+  length = max<u32>(length, writeDigits(DIGITS_3, HALF_1, 0, 256, DIGIT_BITS));
+  length = max<u32>(length, writeDigits(DIGITS_4, HALF_2, 0, 256, DIGIT_BITS));
   for (let i: i32 = <i32>length - 1; i >= 0; --i) {
     doublePoint<C>(SUM, SUM);
-    addDigit<C>(<i32>load<i8>(DIGITS + <usize>i), negative, false);
-    addDigit<C>(<i32>load<i8>(second + <usize>i), secondNegative, true);
+    addDigit<C>(DIGITS, i, generatorTable, false);
+    addDigit<C>(DIGITS_2, i, upperTable, false);
+    addDigit<C>(DIGITS_3, i, ECC_SMALL_TABLES, negative);
+    addDigit<C>(DIGITS_4, i, LAMBDA_TABLE, otherNegative);
   }
 }
 
@@ -186,11 +234,11 @@ function verifyItem<C>(
   if (tableNumber !== 0) {
     memory.fill(SUM, 0, POINT_LENGTH);
     addByTable<C>(S1, keyTables + tableLength * <usize>(tableNumber - 1));
+    addByTable<C>(DIGEST, generatorTable);
   } else {
     loadPublicKey<C>(item);
-    multiplyVartime<C>(S1);
+    multiplyBoth<C>(DIGEST, S1, generatorTable);
   }
-  addByTable<C>(DIGEST, generatorTable);
   elementOfBytes(S0, item + ITEM_SIGNATURE);
   store<u32>(item + ITEM_RESULT, load<u32>(item + ITEM_RESULT) & hasX<C>(S0));
 }
