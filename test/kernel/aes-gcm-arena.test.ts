@@ -30,12 +30,10 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
 
   /** Lists where memory is not the canary, outside the regions that an operation may write. */
   function overruns(allowed: readonly (readonly [number, number])[]): number[] {
-    const found: number[] = [];
-    driver.arena.forEach((byte, address) => {
-      if (byte !== CANARY && !allowed.some(([start, end]) => address >= start && address < end))
-        found.push(address);
-    });
-    return found;
+    const copy = Buffer.from(driver.arena);
+    for (const [start, end] of allowed) copy.fill(CANARY, start, end);
+    if (copy.equals(Buffer.alloc(copy.length, CANARY))) return [];
+    return [...copy.keys()].filter((address) => copy[address] !== CANARY);
   }
 
   test("starts with an empty arena", () => {
@@ -124,11 +122,117 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
       () => kernel.aesGcmAuthenticate(0x10001),
       () => kernel.aesGcmDecrypt(0x10001),
       () => kernel.aesGcmDecrypt(-1),
+      () => kernel.aesGcmWipeData(0x10011),
+      () => kernel.aesGcmWipeData(-1),
+      () => kernel.aesGcmLoadBulk(16, 0, 32),
+      () => kernel.aesGcmLoadBulk(0, 256, 32),
+      () => kernel.aesGcmLoadBulk(0, 0, 33),
+      () => kernel.aesGcmDropBulk(16),
+      () => kernel.aesGcmDropBulk(-1),
+      () => kernel.aesGcmSeal(0, 32, 0, 0, 17),
+      () => kernel.aesGcmOpen(0, 32, 0, 16, -1),
+      () => kernel.aesGcmStart(0, 32, 17),
+      () => kernel.aesGcmSealBatch(129),
+      () => kernel.aesGcmSealBatch(-1),
+      () => kernel.aesGcmSealBatch(1),
+      () => kernel.aesGcmOpenBatch(1),
+      () => kernel.aesGcmSealPacked(256, 32, 1, 0, 0),
+      () => kernel.aesGcmSealPacked(0, 31, 1, 0, 0),
+      () => kernel.aesGcmSealPacked(0, 32, 1, 0, 0, 17),
+      () => kernel.aesGcmSealPacked(0, 32, 2049, 0, 0),
+      () => kernel.aesGcmSealPacked(0, 32, -1, 0, 0),
+      () => kernel.aesGcmSealPacked(0, 32, 1, 0x4000, 0),
+      () => kernel.aesGcmSealPacked(0, 32, 1, 0, 0x4000),
+      () => kernel.aesGcmOpenPacked(0, 32, 1, -16, 0),
+      () => kernel.aesGcmOpenPacked(0, 32, 1, 0, -16),
     ];
     for (const call of refused) {
       driver.arena.fill(CANARY);
       expect(call(), call.toString()).toBe(0);
       expect(overruns([KEY]), call.toString()).toEqual([]);
+    }
+  });
+
+  test("descriptions of messages outside the data region, or of no key, are refused and nothing is done", () => {
+    const { kernel } = driver;
+    driver.loadKey(0, random(32));
+    const view = new DataView(kernel.memory.buffer, kernel.BATCH.value, 64);
+    /** Describes a message of 16 bytes under 16 bytes of AAD, and a second one with a change. */
+    const describeBatch = (change: Record<string, number>): void => {
+      for (const [at, field] of [{}, change].entries()) {
+        const {
+          offset = 16,
+          aad = 16,
+          data = 16,
+          slot = 0,
+          keyLength = 32,
+          bulk = 0,
+        } = field as Record<string, number>;
+        view.setUint32(32 * at + 16, offset, true);
+        view.setUint32(32 * at + 20, aad, true);
+        view.setUint32(32 * at + 24, data, true);
+        view.setUint16(32 * at + 28, slot, true);
+        view.setUint8(32 * at + 30, keyLength);
+        view.setUint8(32 * at + 31, bulk);
+      }
+    };
+    describeBatch({ offset: 96 });
+    expect(kernel.aesGcmSealBatch(2)).toBe(1);
+    for (const change of [
+      { offset: 8 },
+      { offset: 0 },
+      { offset: 0xfffffff0 },
+      { aad: 17 },
+      { aad: 0xffffffff },
+      { data: 0x10000 },
+      { data: 0xffffffff },
+      { offset: 0xfff0, data: 17 },
+      { slot: 256 },
+      { keyLength: 0 },
+      { keyLength: 33 },
+      { bulk: 17 },
+    ]) {
+      describeBatch(change as Record<string, number>);
+      const before = driver.arena.slice();
+      expect(kernel.aesGcmSealBatch(2), JSON.stringify(change)).toBe(0);
+      expect(kernel.aesGcmOpenBatch(2), JSON.stringify(change)).toBe(0);
+      expect(Buffer.compare(driver.arena, before)).toBe(0);
+    }
+  });
+
+  test.each([1, 5, 130])("%i packed records write their regions alone and leave no plaintext", (count) => {
+    const { kernel } = driver;
+    driver.loadKey(3, random(32));
+    const context = driver.arena.slice(
+      CONTEXTS_START + 3 * driver.contextLength,
+      CONTEXTS_START + 4 * driver.contextLength,
+    );
+    for (const [aadLength, dataLength] of [
+      [0, 0],
+      [13, 33],
+      [64, 32],
+    ] as const) {
+      driver.arena.fill(CANARY);
+      driver.arena.set(context, CONTEXTS_START + 3 * driver.contextLength);
+      const recordsLength = count * (12 + aadLength + dataLength);
+      expect(kernel.aesGcmSealPacked(3, 32, count, aadLength, dataLength)).toBe(1);
+      const allowed = [
+        STATE,
+        KEYSTREAM,
+        [0x620, 0x62c],
+        [0x1a400, 0x1bc00],
+        [0x1c000, 0x20000],
+        [DATA_START, DATA_START + Math.max(count * (dataLength + 16), 4 * count + recordsLength)],
+        [CONTEXTS_START + 3 * driver.contextLength, CONTEXTS_START + 4 * driver.contextLength],
+      ] as const;
+      expect(overruns(allowed)).toEqual([]);
+      const left = driver.arena.subarray(
+        DATA_START + count * (dataLength + 16),
+        DATA_START + 4 * count + recordsLength,
+      );
+      expect(left.every((byte) => byte === 0)).toBe(true);
+      const window = driver.arena.subarray(0x1c000, 0x1c000 + 16);
+      expect(window.every((byte) => byte === 0)).toBe(true);
     }
   });
 

@@ -57,6 +57,7 @@ export interface AesGcmKernel {
   aesGcmVerify(): number;
   aesGcmDecrypt(length: number): number;
   aesGcmEnd(): void;
+  aesGcmWipeData(length: number): number;
 }
 
 /** The exports of assembly/probe.ts. */
