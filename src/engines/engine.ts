@@ -69,6 +69,14 @@ export interface PackedShape {
   readonly plaintextLength: number;
 }
 
+/** One AES key for a caller that has checked every argument itself: nothing is checked again but that the key lives. */
+export interface TrustedAesKey {
+  /** Writes ciphertext ‖ tag at `offset` of `out`. */
+  sealInto(iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array, out: Uint8Array, offset: number): void;
+  /** Returns undefined for any failure. The result owns its ArrayBuffer. */
+  open(iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
+}
+
 /** AES-GCM with 96-bit IVs and 128-bit tags (SP 800-38D). `sealed` is ciphertext ‖ tag. */
 export interface AesGcm {
   /** @param key 16, 24 or 32 bytes; copied */
@@ -97,6 +105,11 @@ export interface AesGcm {
   /** Seals every item under its own key, or `key` where it has none. */
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[];
   openBatch(key: AesKey | undefined, items: readonly OpenItem[]): (Uint8Array | undefined)[];
+  /**
+   * Binds a key for the facade, in engines where checking twice would show. Unsafe for others: wrong lengths, shared or
+   * detached memory and ranges outside `out` are not noticed.
+   */
+  unsafeBind?(key: AesKey): TrustedAesKey;
   /** Reads records of iv ‖ aad ‖ plaintext; returns (or fills `out` with) the sealed parts end to end. */
   sealPacked(key: AesKey, records: Uint8Array, shape: PackedShape, out?: Uint8Array): Uint8Array;
   /** Reads records of iv ‖ aad ‖ sealed; `ok[i]` is 1 where record i opened, its plaintext is zeroed where not. */

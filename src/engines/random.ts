@@ -23,13 +23,6 @@ export class IvPool {
   readonly #pool: Uint8Array<ArrayBuffer> = new Uint8Array(POOL_LENGTH);
   #next: number = POOL_LENGTH;
 
-  /** Returns 12 fresh bytes that own their buffer. */
-  next(): Uint8Array {
-    const iv = new Uint8Array(IV_LENGTH);
-    this.fill(iv);
-    return iv;
-  }
-
   /** Fills 12 bytes. */
   fill(iv: Uint8Array): void {
     if (this.#next === POOL_LENGTH) {

@@ -23,6 +23,7 @@ import type {
   Rsa,
   RsaPrivateKey,
   RsaPublicKey,
+  TrustedAesKey,
 } from "./engine.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
@@ -33,9 +34,10 @@ export type EngineChoice = "auto" | EngineName;
 /** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
 export type EngineSource = (name: EngineName) => Engine | undefined;
 
-export interface AesBinding {
-  readonly aesGcm: AesGcm;
+/** A key in one engine: the handle, to destroy it, and what seals and opens. */
+interface AesBinding {
   readonly key: AesKey;
+  readonly trusted: TrustedAesKey;
 }
 export interface RsaBinding {
   readonly rsa: Rsa;
@@ -67,12 +69,14 @@ export class Router {
   readonly #engine: EngineSource;
   readonly #choice: EngineChoice;
   readonly #vault: KeyVault;
+  readonly #aesRoutes: readonly Route[];
   readonly #bulkKeys: BulkKeys = new BulkKeys();
 
   constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault) {
     this.#engine = engine;
     this.#choice = choice;
     this.#vault = vault;
+    this.#aesRoutes = routesOf(choice, "aesGcm");
   }
 
   #choose(primitive: RoutedPrimitive, byteLength: number): Engine {
@@ -103,15 +107,27 @@ export class Router {
     }
   }
 
-  aesGcm(version: KeyVersion, byteLength: number): AesBinding {
-    const engine = this.#choose("aesGcm", byteLength);
+  /** Finds the key of a version in the engine for a payload size. */
+  aesGcm(version: KeyVersion, byteLength: number): TrustedAesKey {
     const slot = slotOf(version);
+    for (const route of this.#aesRoutes) {
+      if (byteLength > route.maxBytes) continue;
+      const known = slot.aes[route.engine];
+      if (known !== undefined) return known.trusted;
+      break;
+    }
+    return this.#bindAes(version, byteLength, slot);
+  }
+
+  #bindAes(version: KeyVersion, byteLength: number, slot: Slot): TrustedAesKey {
+    const engine = this.#choose("aesGcm", byteLength);
     const known = slot.aes[engine.name];
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.trusted;
     const aesGcm = served(engine.aesGcm);
-    const binding = { aesGcm, key: this.#withMaterial(version, (material) => aesGcm.importKey(material)) };
-    slot.aes[engine.name] = binding;
-    return binding;
+    const key = this.#withMaterial(version, (material) => aesGcm.importKey(material));
+    const trusted = aesGcm.unsafeBind?.(key) ?? checkedKey(aesGcm, key);
+    slot.aes[engine.name] = { key, trusted };
+    return trusted;
   }
 
   /** Gives a key that is no record of the store to the engine for large payloads. The caller wipes the bytes. */
@@ -222,7 +238,7 @@ export class Router {
 
   /** Returns a lookup that keeps, for each key version, the engine it gave first. */
   pinned(): AesLookup {
-    const pins = new Map<KeyVersion, AesBinding>();
+    const pins = new Map<KeyVersion, TrustedAesKey>();
     return (version, byteLength) => {
       const pin = pins.get(version) ?? this.aesGcm(version, byteLength);
       pins.set(version, pin);
@@ -232,7 +248,24 @@ export class Router {
 }
 
 /** Finds the AES-GCM engine and handle for a version and payload size. */
-export type AesLookup = (version: KeyVersion, byteLength: number) => AesBinding;
+export type AesLookup = (version: KeyVersion, byteLength: number) => TrustedAesKey;
+
+/** Returns the engines to try: those of the table, or the forced one alone. */
+function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Route[] {
+  return choice === "auto"
+    ? AUTO_ROUTES[primitive]
+    : [{ engine: choice, maxBytes: Number.POSITIVE_INFINITY }];
+}
+
+/** Makes of an engine's checked calls what the facade calls. */
+function checkedKey(aesGcm: AesGcm, key: AesKey): TrustedAesKey {
+  return {
+    sealInto: (iv, plaintext, aad, out, offset) => {
+      aesGcm.sealInto(key, iv, plaintext, aad, out, offset);
+    },
+    open: (iv, sealed, aad) => aesGcm.open(key, iv, sealed, aad),
+  };
+}
 
 /**
  * Picks the engine for a primitive and payload size.
@@ -245,9 +278,7 @@ export function chooseEngine(
   primitive: RoutedPrimitive,
   byteLength: number,
 ): Engine {
-  const routes: readonly Route[] =
-    choice === "auto" ? AUTO_ROUTES[primitive] : [{ engine: choice, maxBytes: Number.POSITIVE_INFINITY }];
-  for (const route of routes) {
+  for (const route of routesOf(choice, primitive)) {
     if (byteLength > route.maxBytes) continue;
     const engine = source(route.engine);
     if (engine?.[primitive] !== undefined) return engine;

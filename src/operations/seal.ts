@@ -7,6 +7,7 @@ import { copyBytes } from "../bytes.ts";
 import {
   BLOB_HEADER_LENGTH,
   type FrameMode,
+  IV_LENGTH,
   isBlob,
   KEY_VERSION_ID_OFFSET,
   SEALED_OFFSET,
@@ -82,11 +83,13 @@ function seal(
   aad: Uint8Array,
   chosenIv: Uint8Array | undefined,
 ): SealedText {
-  const { aesGcm, key } = context.aesGcm(version, plaintext.length);
+  const key = context.aesGcm(version, plaintext.length);
   if (mode === "detached") {
-    const iv = chosenIv === undefined ? context.ivs.next() : copyBytes(chosenIv);
+    const iv = context.slab.take(IV_LENGTH);
+    if (chosenIv === undefined) context.ivs.fill(iv);
+    else iv.set(chosenIv);
     const sealed = context.slab.take(plaintext.length + TAG_LENGTH);
-    aesGcm.sealInto(key, iv, plaintext, authenticated(context, mode, version, iv, aad), sealed, 0);
+    key.sealInto(iv, plaintext, authenticated(context, mode, version, iv, aad), sealed, 0);
     return { ciphertextBlob: sealed, iv };
   }
   const blob = context.slab.take(SEALED_OFFSET + plaintext.length + TAG_LENGTH);
@@ -94,7 +97,7 @@ function seal(
   const iv = blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET);
   if (chosenIv === undefined) context.ivs.fill(iv);
   else iv.set(chosenIv);
-  aesGcm.sealInto(key, iv, plaintext, authenticated(context, mode, version, iv, aad), blob, SEALED_OFFSET);
+  key.sealInto(iv, plaintext, authenticated(context, mode, version, iv, aad), blob, SEALED_OFFSET);
   return { ciphertextBlob: blob, iv };
 }
 
@@ -112,8 +115,8 @@ export function openUnder(
   aad: Uint8Array,
 ): Uint8Array {
   if (sealed.length <= TAG_LENGTH) throw invalidCiphertext();
-  const { aesGcm, key } = context.aesGcm(version, sealed.length);
-  const plaintext = aesGcm.open(key, iv, sealed, authenticated(context, mode, version, iv, aad));
+  const key = context.aesGcm(version, sealed.length);
+  const plaintext = key.open(iv, sealed, authenticated(context, mode, version, iv, aad));
   if (plaintext === undefined) throw invalidCiphertext();
   return plaintext;
 }

@@ -10,7 +10,7 @@ import {
 import { ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
-import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem } from "../engine.ts";
+import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, TrustedAesKey } from "../engine.ts";
 import type { SelfTest } from "../self-test.ts";
 import { checkItems, ownBytes } from "./arguments.ts";
 import type { EngineState, HandleTable } from "./state.ts";
@@ -21,6 +21,7 @@ const TAG_LENGTH = 16;
 interface AesSecret {
   readonly key: KeyObject;
   readonly cipher: CipherGCMTypes;
+  isDestroyed: boolean;
 }
 
 class NodeAesKey implements AesKey {
@@ -34,6 +35,8 @@ class NodeAesKey implements AesKey {
   }
 
   destroy(): void {
+    const secret = this.#table.find(this);
+    if (secret !== undefined) secret.isDestroyed = true;
     this.#table.delete(this);
   }
 }
@@ -41,7 +44,7 @@ class NodeAesKey implements AesKey {
 function aesSecret(key: Uint8Array): AesSecret {
   const cipher: CipherGCMTypes =
     key.length === 16 ? "aes-128-gcm" : key.length === 24 ? "aes-192-gcm" : "aes-256-gcm";
-  return { key: createSecretKey(key), cipher };
+  return { key: createSecretKey(key), cipher, isDestroyed: false };
 }
 
 /** Writes ciphertext ‖ tag; reads all input before it writes, so the two may overlap. */
@@ -53,7 +56,7 @@ function sealRaw(
   out: Uint8Array,
   offset: number,
 ): number {
-  const context = createCipheriv(cipher, key, iv, { authTagLength: TAG_LENGTH });
+  const context = createCipheriv(cipher, key, iv);
   if (aad !== undefined && aad.length !== 0) context.setAAD(aad);
   out.set(context.update(plaintext), offset);
   context.final();
@@ -224,6 +227,24 @@ export class NodeAesGcm implements AesGcm {
     const length = Math.max(sealed.length - TAG_LENGTH, 0);
     checkRoom(out, offset, length);
     return this.#openTo(secret, iv, sealed, aad, out, offset) ? length : undefined;
+  }
+
+  unsafeBind(key: AesKey): TrustedAesKey {
+    const secret = this.#secret(key);
+    const ensureLive = (): void => {
+      this.#state.require();
+      if (secret.isDestroyed) ensure(false, "InvalidParameter", "The key handle is destroyed.");
+    };
+    return {
+      sealInto: (iv, plaintext, aad, out, offset) => {
+        ensureLive();
+        sealRaw(secret, iv, plaintext, aad, out, offset);
+      },
+      open: (iv, sealed, aad) => {
+        ensureLive();
+        return openNew(secret, iv, sealed, aad);
+      },
+    };
   }
 
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[] {

@@ -52,6 +52,11 @@ export class HandleTable<Secret extends object> {
     return secret;
   }
 
+  /** Like `get`, but undefined for a handle that is not here. */
+  find(handle: object): Secret | undefined {
+    return this.#secrets.get(handle);
+  }
+
   delete(handle: object): void {
     this.#secrets.delete(handle);
   }

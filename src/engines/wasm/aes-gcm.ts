@@ -3,7 +3,7 @@
 import { ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
-import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem } from "../engine.ts";
+import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, TrustedAesKey } from "../engine.ts";
 import type { SelfTest, SelfTests } from "../self-test.ts";
 import { checkMessage, checkPacked, checkRoom, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { type BatchMessage, BatchRunner } from "./aes-gcm-batch.ts";
@@ -91,6 +91,11 @@ export class WasmAesGcm implements AesGcm {
     const length = Math.max(sealed.length - TAG_LENGTH, 0);
     checkRoom(out, offset, length);
     return this.#singles.openTo(holder, iv, sealed, checkedAad, out, offset) ? length : undefined;
+  }
+
+  unsafeBind(key: AesKey): TrustedAesKey {
+    this.#ready();
+    return new TrustedWasmKey(() => this.#ready(), this.#singles, this.#holder(key));
   }
 
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[] {
@@ -185,6 +190,34 @@ export class WasmAesGcm implements AesGcm {
     const key = own ?? common;
     ensure(key !== undefined, "InvalidParameter", "An item without a key needs the common key.");
     return WasmAesKey.holderOf(key, this.#owner);
+  }
+}
+
+/** A key for callers that have checked their arguments. */
+class TrustedWasmKey implements TrustedAesKey {
+  readonly #ready: () => void;
+  readonly #singles: MessageRunner;
+  readonly #holder: KeyHolder;
+
+  constructor(ready: () => void, singles: MessageRunner, holder: KeyHolder) {
+    this.#ready = ready;
+    this.#singles = singles;
+    this.#holder = holder;
+  }
+
+  sealInto(iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array, out: Uint8Array, offset: number): void {
+    this.#ensureLive();
+    this.#singles.sealTo(this.#holder, iv, plaintext, aad, out, offset);
+  }
+
+  open(iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
+    this.#ensureLive();
+    return this.#singles.open(this.#holder, iv, sealed, aad);
+  }
+
+  #ensureLive(): void {
+    this.#ready();
+    if (this.#holder.destroyed) ensure(false, "InvalidParameter", "key was destroyed.");
   }
 }
 
