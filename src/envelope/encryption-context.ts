@@ -98,28 +98,35 @@ export function encodeContext(context: unknown, name: string): Uint8Array {
 function encodeAscii(pairs: readonly Pair[]): Uint8Array | undefined {
   const sorted = pairs.length > 1 ? [...pairs].sort(([a], [b]) => (a < b ? -1 : 1)) : pairs;
   let length = 3;
-  for (const [key, value] of sorted) length += 4 + key.length + value.length;
+  for (const pair of sorted) length += 4 + pair[0].length + pair[1].length;
   const bytes = new Uint8Array(length);
   bytes[0] = ENCODING_VERSION;
   bytes[1] = sorted.length >>> 8;
   bytes[2] = sorted.length & 0xff;
   let offset = 3;
-  let units = 0;
-  const put = (text: string): void => {
-    bytes[offset] = text.length >>> 8;
-    bytes[offset + 1] = text.length & 0xff;
-    offset += 2;
-    for (let i = 0; i < text.length; i++) {
-      const unit = text.charCodeAt(i);
-      units |= unit;
-      bytes[offset++] = unit;
+  for (const pair of sorted) {
+    for (const text of pair) {
+      const end = writeAscii(bytes, offset, text);
+      if (end === 0) return undefined;
+      offset = end;
     }
-  };
-  for (const [key, value] of sorted) {
-    put(key);
-    put(value);
   }
-  return units < 0x80 ? bytes : undefined;
+  return bytes;
+}
+
+/** Writes length (2) ‖ text and returns the offset behind it, or 0 when a character is not ASCII. */
+function writeAscii(bytes: Uint8Array, start: number, text: string): number {
+  const { length } = text;
+  bytes[start] = length >>> 8;
+  bytes[start + 1] = length & 0xff;
+  const offset = start + 2;
+  let units = 0;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    units |= unit;
+    bytes[offset + i] = unit;
+  }
+  return units < 0x80 ? offset + length : 0;
 }
 
 function encodeUtf8(pairs: readonly Pair[], name: string): Uint8Array {
