@@ -48,6 +48,20 @@ function digest(file) {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
+/** Generates the kernels anew and wants no difference. */
+async function generatedIsCurrent() {
+  const generators = [
+    ["index", await import("../assembly/generate/index.mjs")],
+    ["ecc", await import("../assembly/generate/ecc.mjs")],
+  ];
+  const stale = [];
+  for (const [name, { generate }] of generators) {
+    const difference = await generate({ check: true });
+    if (difference !== undefined) stale.push(`${difference} (node assembly/generate/${name}.mjs)`);
+  }
+  return stale.length === 0 ? undefined : stale.join("\n");
+}
+
 /** Rewrites the API reports in a temporary folder and compares. */
 async function apiReportIsCurrent() {
   const { apiReports } = await import("./api-report.mjs");
@@ -60,6 +74,7 @@ const steps = [
   ["types of the web entry", runs(bin("tsc"), "--project", "test/types/web.tsconfig.json")],
   ["rings", runs(bin("depcruise"), "--config", ".config/dependency-cruiser.cjs", "src")],
   ["dead code", runs(bin("knip"), "--config", ".config/knip.json")],
+  ["generated kernels", generatedIsCurrent],
   ["reproducible wasm", wasmIsReproducible],
   ["API report", apiReportIsCurrent],
   ["package", runs(bin("publint"), "--strict")],
