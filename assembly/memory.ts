@@ -62,9 +62,9 @@ export const AES_GCM_KEYSTREAM_LENGTH: usize = 0x2200;
 export const BATCH: usize = 0x1a400;
 export const BATCH_CAPACITY: u32 = 128;
 
-/** What the hash of four streams works with in the vector builds; aes-gcm/gcm-bulk.ts divides it. */
-export const AES_GCM_LANES: usize = 0x1b400;
-export const AES_GCM_LANES_LENGTH: usize = 0x800;
+/** What the hash of eight streams works with in the vector builds; aes-gcm/gcm-bulk.ts divides it. */
+export const AES_GCM_LANES: usize = 0x2000;
+export const AES_GCM_LANES_LENGTH: usize = 0xc60;
 
 /** Where packed records are laid out as messages, some at a time. */
 export const WINDOW: usize = 0x1c000;

@@ -1,6 +1,6 @@
 /** Opens inner steps of the vector kernels to tests, by address. Compiled for tests alone; never shipped. */
 
-export { absorbStreams, hashFour, LANES } from "./aes-gcm/gcm-bulk";
+export { absorbStreams, hashEight, LANES, STARTS } from "./aes-gcm/gcm-bulk";
 export {
   absorb,
   loadBulkOf,

@@ -1,9 +1,9 @@
 /**
  * What batches, and in the plain build long messages, use beyond a key context. A set is built when a key needs it first.
  *
- * A set: tables of H^8 … H^1 for the hash of four streams, 1440 bytes each; in the plain build also those of H^16 and H^12,
+ * A set: tables of H^8 … H^1 for the hash of eight streams, 1440 bytes each; in the plain build also those of H^16, H^24 and H^32,
  * and the round keys of bitsliced AES for up to 15 rounds, 256 bytes each. With relaxed SIMD the hash of one stream is
- * quicker than that of four.
+ * as quick for a single message.
  */
 
 import { AES_GCM_LANES } from "../memory";
@@ -14,27 +14,34 @@ import { roundsOf } from "./key-schedule";
 
 const LANE_TABLE_LENGTH: usize = 1440;
 const POWER_16: usize = 8 * LANE_TABLE_LENGTH;
-const POWER_12: usize = 9 * LANE_TABLE_LENGTH;
+const POWER_24: usize = 9 * LANE_TABLE_LENGTH;
+const POWER_32: usize = 10 * LANE_TABLE_LENGTH;
 /** Where the round keys of bitsliced AES begin in a set. */
-export const BITSLICED_KEYS: usize = 10 * LANE_TABLE_LENGTH;
+export const BITSLICED_KEYS: usize = 11 * LANE_TABLE_LENGTH;
 
 // Division of AES_GCM_LANES.
-/** A block for each stream. */
+/** A block for each of eight streams. */
 export const LANES: usize = AES_GCM_LANES;
-const POWERS: usize = AES_GCM_LANES + 64;
-const SUMS: usize = AES_GCM_LANES + 96;
-const FACTORS: usize = AES_GCM_LANES + 384;
+const POWERS: usize = AES_GCM_LANES + 128;
+const SUMS: usize = AES_GCM_LANES + 160;
+const FACTORS: usize = AES_GCM_LANES + 736;
 const FACTORS_LENGTH: usize = 144;
 /** Eight blocks. */
-const COPIES: usize = AES_GCM_LANES + 1536;
+const COPIES: usize = AES_GCM_LANES + 3040;
 /** Bytes of AES_GCM_LANES in use. */
-const IN_USE: usize = 1536 + 128;
+const IN_USE: usize = 3040 + 128;
 
-/** Most blocks of a message that the four-stream hash takes in batches. */
+/** Where the hash of a batch finds the addresses of its eight messages, 4 bytes each, public. */
+export const STARTS: usize = COPIES;
+
+/** Most blocks of a message that the eight-stream hash takes in batches. */
 export const LANE_BLOCKS: u32 = 8;
 
-/** Blocks that the four streams absorb together: four each. */
-const STRIDE: u32 = 16;
+/** Blocks that the eight streams absorb together: four each. */
+const STRIDE: u32 = 32;
+
+/** From how many blocks on a long run is absorbed in streams. */
+export const STREAM_BLOCKS: u32 = STRIDE + 8;
 
 /** Wipes the scratch of this file. Time: constant. */
 export function wipeLanes(): void {
@@ -61,15 +68,13 @@ export function loadBulk(set: usize, context: usize, powerTables: usize, keyLeng
     wipeLanes();
     return;
   }
-  // H^12 = H^8 · H^4 and H^16 = H^8 · H^8: the hash of H^8 and of zero blocks after it.
+  // H^(8n) = H^(8n − 8) · H^8: the hash of one power and of seven zero blocks after it.
   readPower(LANES, powerTables, 8);
-  v128.store(COPIES, i64x2(0, 0));
-  v128.store(POWERS, v128.load(LANES));
-  absorbUpToEight(POWERS, powerTables, COPIES, 4);
-  buildLaneTable(set + POWER_12, POWERS);
-  v128.store(POWERS, v128.load(LANES));
-  absorbUpToEight(POWERS, powerTables, COPIES, 8);
-  buildLaneTable(set + POWER_16, POWERS);
+  for (let table: usize = POWER_16; table <= POWER_32; table += LANE_TABLE_LENGTH) {
+    v128.store(COPIES, i64x2(0, 0));
+    absorbUpToEight(LANES, powerTables, COPIES, 8);
+    buildLaneTable(set + table, LANES);
+  }
   wipeLanes();
   expandKeyBitsliced(set + BITSLICED_KEYS, context, roundsOf(keyLength));
 }
@@ -81,14 +86,14 @@ function readPower(out: usize, powerTables: usize, power: usize): void {
 }
 
 /**
- * Absorbs all but the last 4 to 7 blocks or more of a long run in four streams, and joins the streams in the next 8.
+ * Absorbs a long run in eight streams, and joins them in the next 8 blocks.
  *
  * @param accumulator 16 bytes in GCM order, secret; in and out
  * @param powerTables tables of H^8 … H^1, secret
  * @param set from `loadBulk`, secret
  * @param blocks 16 · count bytes, may be secret; only read
- * @param count 24 or more, public
- * @returns blocks absorbed
+ * @param count STREAM_BLOCKS or more, public
+ * @returns blocks absorbed: at most STRIDE − 1 are left
  *
  * Time: depends on count alone. Source: SP 800-38D, 6.4.
  */
@@ -99,28 +104,26 @@ export function absorbStreams(
   blocks: usize,
   count: u32,
 ): u32 {
-  store<u32>(POWERS, <u32>(set + POWER_16));
-  store<u32>(POWERS, <u32>(set + POWER_12), 4);
-  store<u32>(POWERS, <u32>set, 8);
-  store<u32>(POWERS, <u32>(set + 4 * LANE_TABLE_LENGTH), 12);
+  store<u32>(POWERS, <u32>(set + POWER_32));
+  store<u32>(POWERS, <u32>(set + POWER_24), 4);
+  store<u32>(POWERS, <u32>(set + POWER_16), 8);
+  store<u32>(POWERS, <u32>set, 12);
   v128.store(LANES, v128.load(accumulator));
-  v128.store(LANES, i64x2(0, 0), 16);
-  v128.store(LANES, i64x2(0, 0), 32);
-  v128.store(LANES, i64x2(0, 0), 48);
+  for (let i: usize = 16; i < 128; i += 16) v128.store(LANES + i, i64x2(0, 0));
   let at: usize = blocks;
   let done: u32 = 0;
   while (count - done >= STRIDE + 8) {
-    for (let group: usize = 0; group < 4; ++group) {
-      const lanes: usize = group === 0 ? LANES : 0;
+    for (let group: usize = 0; group < 8; ++group) {
+      // The first block of each stream takes up what the stream holds.
+      const lanes: usize = group < 2 ? LANES + 64 * group : 0;
       layOutLanes(FACTORS + FACTORS_LENGTH * group, at, at + 16, at + 32, at + 48, lanes);
       at += 64;
     }
     absorbLanes(LANES, SUMS, FACTORS, POWERS, 4);
     done += STRIDE;
   }
-  for (let i: usize = 0; i < 64; i += 16) {
+  for (let i: usize = 0; i < 128; i += 16) {
     v128.store(COPIES + i, v128.xor(v128.load(at + i), v128.load(LANES + i)));
-    v128.store(COPIES + i, v128.load(at + i, 64), 64);
   }
   v128.store(accumulator, i64x2(0, 0));
   absorbUpToEight(accumulator, powerTables, COPIES, 8);
@@ -129,26 +132,29 @@ export function absorbStreams(
 }
 
 /**
- * Hashes four messages of equal length, a stream each: LANES ← the hashes. The caller wipes.
+ * Hashes eight messages of equal length, a stream each: LANES ← the hashes. The caller wipes.
  *
- * @param set from `loadBulk`, secret
- * @param message0 16 · count bytes, may be secret; only read; message1 to message3 alike
- * @param count 1..=LANE_BLOCKS, public
+ * @param set from `loadBulk`, secret; STARTS holds the addresses of the messages, which may be secret and are only read
+ * @param count blocks of each, 1..=LANE_BLOCKS, public
  *
  * Time: depends on count alone. Source: SP 800-38D, 6.4.
  */
-export function hashFour(
-  set: usize,
-  message0: usize,
-  message1: usize,
-  message2: usize,
-  message3: usize,
-  count: u32,
-): void {
+export function hashEight(set: usize, count: u32): void {
+  let factors: usize = FACTORS;
   for (let i: usize = 0; i < <usize>count; ++i) {
     const at: usize = 16 * i;
     store<u32>(POWERS + 4 * i, <u32>(set + (8 - <usize>count + i) * LANE_TABLE_LENGTH));
-    layOutLanes(FACTORS + FACTORS_LENGTH * i, message0 + at, message1 + at, message2 + at, message3 + at, 0);
+    for (let four: usize = STARTS; four < STARTS + 32; four += 16) {
+      layOutLanes(
+        factors,
+        at + <usize>load<u32>(four),
+        at + <usize>load<u32>(four, 4),
+        at + <usize>load<u32>(four, 8),
+        at + <usize>load<u32>(four, 12),
+        0,
+      );
+      factors += FACTORS_LENGTH;
+    }
   }
   absorbLanes(LANES, SUMS, FACTORS, POWERS, count);
 }

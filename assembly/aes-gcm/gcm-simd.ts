@@ -9,7 +9,7 @@
 
 import { zeroBit64 } from "../ct";
 import { AES_GCM_KEYSTREAM, AES_GCM_STATE, AES_GCM_STATE_LENGTH, KEY, KEY_LENGTH, wipe } from "../memory";
-import { absorbStreams, BITSLICED_KEYS, loadBulk } from "./gcm-bulk";
+import { absorbStreams, BITSLICED_KEYS, loadBulk, STREAM_BLOCKS } from "./gcm-bulk";
 import { encryptBlocks32 } from "./generated/aes-bitsliced";
 import { encryptBlocks4, encryptBlocks16, encryptCounters4 } from "./generated/aes-permute";
 import { absorbUpToEight, buildPowerTable } from "./generated/ghash-permute";
@@ -32,9 +32,6 @@ const TAG_MASK: usize = AES_GCM_STATE + 16;
 const COMPUTED: usize = AES_GCM_STATE + 32;
 const RECEIVED: usize = AES_GCM_STATE + 48;
 const POWERS: usize = AES_GCM_STATE + 64;
-
-/** From how many blocks on the hash runs in four streams: 24 at least. */
-const STREAM_BLOCKS: u32 = 24;
 
 /** From how many blocks on a group of 16 is one group rather than some of 4. */
 const WIDE_BLOCKS: i32 = 13;

@@ -1,10 +1,10 @@
-/** Writes aes-gcm/generated/ghash-karatsuba.ts: GHASH of four streams at once by two levels of Karatsuba. */
+/** Writes aes-gcm/generated/ghash-karatsuba.ts: GHASH of eight streams at once by two levels of Karatsuba. */
 
 import { and, fileHead, importing, load, pick, range, store, swizzle, unpack, xor } from "./emit.mjs";
 
 const HEAD = `
-GHASH (SP 800-38D, 6.4) of four streams at once. A vector holds the same dword of four blocks, one a stream, so that all
-lanes share a power of the hash key; two levels of Karatsuba leave 9 products of dwords instead of 16. Each product is a sum
+GHASH (SP 800-38D, 6.4) of eight streams at once. A vector holds the same dword of four blocks, one a stream, so that all
+lanes share a power of the hash key, and two such vectors share the loads of its tables; two levels of Karatsuba leave 9 products of dwords instead of 16. Each product is a sum
 of nibble lookups as in ghash-permute.ts, with 5 result bytes: 10 tables of 16 bytes, 160 bytes a product, 1440 a power.
 Streams are summed over many blocks before they are shifted, combined and reduced once.
 `;
@@ -60,6 +60,49 @@ factors: usize, block0: usize, block1: usize, block2: usize, block3: usize, lane
   );
 }
 
+/** Sums for each factor over the powers, for both sets of streams. */
+function sumProducts() {
+  const sets = ["a", "b"];
+  return [
+    `for (let p: usize = 0; p < 9; ++p) {`,
+    sets.map((name) => range(5).map((o) => `let ${name}${o} = i64x2(0, 0);`)),
+    `let factor: usize = factors + 16 * p;
+for (let power: usize = powers; power < end; power += 4) {
+const table: usize = <usize>load<u32>(power) + 160 * p;`,
+    sets.map((name, set) => [
+      `const ${name}x = ${load("factor", 144 * set)};`,
+      `const ${name}low = ${and(`${name}x`, "nibble")};`,
+      `const ${name}high = ${and(`i16x8.shr_u(${name}x, 4)`, "nibble")};`,
+    ]),
+    range(5).map((o) => [
+      ["high", "low"].map((nibble, half) => [
+        `const ${nibble}${o} = ${load("table", 32 * o + 16 * half)};`,
+        sets.map(
+          (name) => `${name}${o} = ${xor(`${name}${o}`, swizzle(`${nibble}${o}`, `${name}${nibble}`))};`,
+        ),
+      ]),
+      // Keep old V8 from hoisting all loads to the top of the loop and spilling them.
+      sets.map((name, set) => `if (!ASC_FEATURE_RELAXED_SIMD) ${store("sum", `${name}${o}`, 288 * set)}`),
+    ]),
+    `factor += 288;
+}`,
+    sets.map((a, set) => [
+      store(
+        "sum",
+        xor(xor(`${a}0`, `i32x4.shl(${a}1, 8)`), xor(`i32x4.shl(${a}2, 16)`, `i32x4.shl(${a}3, 24)`)),
+        288 * set,
+      ),
+      store(
+        "sum",
+        xor(xor(`${a}4`, `i32x4.shr_u(${a}1, 24)`), xor(`i32x4.shr_u(${a}2, 16)`, `i32x4.shr_u(${a}3, 8)`)),
+        288 * set + 16,
+      ),
+    ]),
+    `sum += 32;
+}`,
+  ];
+}
+
 function absorb() {
   const product = (p, half) => `p${p}${half}`;
   const threeProducts = (name, first) => {
@@ -75,9 +118,9 @@ function absorb() {
     `/**
  * Multiplies and sums: for each stream, lanes ← block 0 · P0 + block 1 · P1 + … , with the powers that \`powers\` lists.
  *
- * @param lanes 64 bytes, out, secret: a block in GCM order for each stream
- * @param scratch 288 bytes, out, secret
- * @param factors 144 · count bytes from \`layOutLanes\`, secret
+ * @param lanes 128 bytes, out, secret: a block in GCM order for each stream
+ * @param scratch 576 bytes, out, secret
+ * @param factors 288 · count bytes, secret: for each power two layouts of \`layOutLanes\`, streams 0 to 3 and 4 to 7
  * @param powers addresses of the tables of count powers, each from \`buildLaneTable\`, 4 bytes each, public
  * @param count 1..=8, public
  *
@@ -86,26 +129,22 @@ function absorb() {
 export function absorbLanes(lanes: usize, scratch: usize, factors: usize, powers: usize, count: u32): void {
 const nibble = v128.load(TABLES, NIBBLE);
 const end: usize = powers + 4 * <usize>count;
-let sum: usize = scratch;
-for (let p: usize = 0; p < 9; ++p) {`,
-    range(5).map((o) => `let a${o} = i64x2(0, 0);`),
-    `let factor: usize = factors + 16 * p;
-for (let power: usize = powers; power < end; power += 4) {
-const table: usize = <usize>load<u32>(power) + 160 * p;
-const x = v128.load(factor);
-const low = ${and("x", "nibble")};
-const high = ${and("i16x8.shr_u(x, 4)", "nibble")};`,
-    range(5).map((o) => [
-      `a${o} = ${xor(`a${o}`, xor(swizzle(load("table", 32 * o), "high"), swizzle(load("table", 32 * o + 16), "low")))};`,
-      // Keeps old V8 from hoisting all loads to the top of the loop and spilling them.
-      `if (!ASC_FEATURE_RELAXED_SIMD) ${store("sum", `a${o}`)}`,
-    ]),
-    `factor += 144;
-}`,
-    store("sum", xor(xor("a0", "i32x4.shl(a1, 8)"), xor("i32x4.shl(a2, 16)", "i32x4.shl(a3, 24)"))),
-    store("sum", xor(xor("a4", "i32x4.shr_u(a1, 24)"), xor("i32x4.shr_u(a2, 16)", "i32x4.shr_u(a3, 8)")), 16),
-    `sum += 32;
-}`,
+let sum: usize = scratch;`,
+    sumProducts(),
+    `reduceLanes(lanes, scratch);
+reduceLanes(lanes + 64, scratch + 288);
+}
+
+/**
+ * Combines the nine products of four streams and reduces.
+ *
+ * @param lanes 64 bytes, out, secret: a block in GCM order for each stream
+ * @param scratch 288 bytes: two dwords a product and stream, secret
+ *
+ * Time: constant.
+ */
+function reduceLanes(lanes: usize, scratch: usize): void {
+const nibble = v128.load(TABLES, NIBBLE);`,
     range(9).map((p) => [
       `const p${p}low = ${load("scratch", 32 * p)};`,
       `const p${p}high = ${load("scratch", 32 * p + 16)};`,

@@ -27,7 +27,8 @@ export interface SimdProbe {
   subPlanes(planes: number): void;
   buildPowerTable(table: number, power: number): void;
   absorbUpToEight(accumulator: number, tables: number, blocks: number, count: number): void;
-  hashFour(set: number, a: number, b: number, c: number, d: number, count: number): void;
+  hashEight(set: number, count: number): void;
+  readonly STARTS: WebAssembly.Global<"i32">;
   readonly LANES: WebAssembly.Global<"i32">;
 }
 
