@@ -9,6 +9,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   routes: () => import("./routes.bench.ts"),
   facade: () => import("./facade.bench.ts"),
   "aes-gcm": () => import("./aes-gcm.bench.ts"),
+  ecdsa: () => import("./ecdsa.bench.ts"),
 };
 
 const asked = process.argv.slice(2);

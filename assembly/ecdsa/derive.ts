@@ -3,7 +3,7 @@
 import { ECC_SMALL_TABLES } from "../memory";
 import { fieldInvert } from "./field";
 import { ITEM_EXTRA, ITEM_RANDOM, ITEM_SIGNATURE, itemAt } from "./items";
-import { multiplyByWindows, PEER_POINTS } from "./multiply";
+import { multiplyByHalves, multiplyByWindows, PEER_POINTS } from "./multiply";
 import { Z } from "./point";
 import { bytesOfElement, elementOfBytes } from "./scalar";
 import { affineOf, readBlind } from "./sign";
@@ -22,7 +22,8 @@ export function deriveItem<C>(): void {
   storeOddMultiples<C>(ECC_SMALL_TABLES, PEER_POINTS, false);
   elementOfBytes(PRIVATE, item + ITEM_EXTRA);
   readBlind(item + ITEM_RANDOM);
-  multiplyByWindows<C>(PRIVATE, ECC_SMALL_TABLES);
+  if (sizeof<C>() === 4) multiplyByWindows<C>(PRIVATE, ECC_SMALL_TABLES);
+  else multiplyByHalves(PRIVATE, ECC_SMALL_TABLES);
   fieldInvert<C>(RUNNING, SUM + Z);
   affineOf<C>(SUM, RUNNING);
   bytesOfElement(item + ITEM_SIGNATURE, S0);

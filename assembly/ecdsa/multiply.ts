@@ -4,49 +4,58 @@
  */
 
 import { maskOf } from "../ct";
-import {
-  addLimbs,
-  carryLimbs,
-  clearElement,
-  copyElement,
-  LIMB_MASK,
-  selectElement,
-  unpack,
-} from "../int/limbs";
-import { constants, fieldMultiply, fieldSquare, fieldSubtract } from "./field";
-import { ORDER } from "./generated/constants";
+import { addLimbs, carryLimbs, clearElement, copyElement, selectElement, unpack } from "../int/limbs";
+import { constants, fieldMultiply, fieldSquare, fieldSubtract, Secp256k1 } from "./field";
+import { BETA, ORDER } from "./generated/constants";
 import { addMixed, addMixedOrDouble, doublePoint, Y, Z } from "./point";
 import { scanEntries } from "./scan";
-import { BLIND, PICKED, RECODED, SUM, T0, T1, WORDS } from "./state";
-import { WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
+import { HALF_1, HALF_2, SIGN_1, SIGN_2, splitScalar } from "./split";
+import { BLIND, PICKED, RECODED, RECODED_2, SUM, T0, T1, TWICE, WORDS } from "./state";
+import { loadEntry, WINDOW_BITS, WINDOW_LENGTH, WINDOWS } from "./table";
 
 /**
- * Recodes a scalar k: RECODED ← (k' + 2^bits - 1) / 2 where k' is the odd one of k and k + n. Bit j of it stands for
- * 2^j if it is set and for -2^j if not.
+ * Recodes an odd number k below 2^bits: out ← (k + 2^bits - 1) / 2. Bit j of it stands for 2^j if it is set and for -2^j if not.
+ *
+ * @param out one element; may be odd
+ * @param odd one element that need not be carried, secret
+ * @param bits 130..=260, public
+ *
+ * Time: depends on bits alone. Source: docs/ecc-kernels.md.
+ */
+function recodeOdd(out: usize, odd: usize, bits: u32): void {
+  let above: u32 = bits;
+  for (let i: usize = 0; i < 72; i += 8) {
+    const count: u32 = min<u32>(above, 29);
+    store<u64>(out + i, load<u64>(odd + i) + (((<u64>1) << (<u64>count)) - 1));
+    above -= count;
+  }
+  carryLimbs(out);
+  for (let i: usize = 0; i < 64; i += 8) {
+    store<u64>(out + i, (load<u64>(out + i) >> 1) | ((load<u64>(out + i, 8) & 1) << 28));
+  }
+  store<u64>(out, load<u64>(out, 64) >> 1, 64);
+}
+
+/**
+ * Recodes a scalar to RECODED: the odd one of k and k + n.
  *
  * @param scalar one element below n, without carries, secret
  * @param bits 258..=260, public
  *
- * Works in T0. Time: constant. Source: docs/ecc-kernels.md.
+ * Works in T0. Time: depends on bits alone.
  */
-export function recode<C>(scalar: usize, bits: u64): void {
+export function recode<C>(scalar: usize, bits: u32): void {
   clearElement(T0);
   selectElement(T0, maskOf(load<u64>(scalar) & 1), T0, constants<C>() + ORDER);
   addLimbs(RECODED, scalar, T0);
-  for (let i: usize = 0; i < 64; i += 8) store<u64>(RECODED + i, load<u64>(RECODED + i) + LIMB_MASK);
-  store<u64>(RECODED, load<u64>(RECODED, 64) + (((<u64>1) << (bits - 232)) - 1), 64);
-  carryLimbs(RECODED);
-  for (let i: usize = 0; i < 64; i += 8) {
-    store<u64>(RECODED + i, (load<u64>(RECODED + i) >> 1) | ((load<u64>(RECODED + i, 8) & 1) << 28));
-  }
-  store<u64>(RECODED, load<u64>(RECODED, 64) >> 1, 64);
+  recodeOdd(RECODED, RECODED, bits);
 }
 
-/** Returns `count` bits of RECODED from `position` on, both public. Time: constant. */
-export function recodedBits(position: u32, count: u32): u64 {
+/** Returns `count` bits of a recoded scalar from `position` on, both public. Time: constant. */
+export function recodedBits(recoded: usize, position: u32, count: u32): u64 {
   const limb: u32 = position / 29;
   const shift: u32 = position - 29 * limb;
-  const at: usize = RECODED + ((<usize>limb) << 3);
+  const at: usize = recoded + ((<usize>limb) << 3);
   let bits: u64 = load<u64>(at) >> <u64>shift;
   if (limb < 8) bits |= load<u64>(at, 8) << (<u64>(29 - shift));
   return bits & (((<u64>1) << (<u64>count)) - 1);
@@ -61,7 +70,7 @@ export function recodedBits(position: u32, count: u32): u64 {
  *
  * Reads every entry. Works in T0. Time: depends on bitCount alone.
  */
-export function pick<C>(window: usize, bits: u64, bitCount: u64): void {
+function pick<C>(window: usize, bits: u64, bitCount: u64): void {
   const positive: u64 = maskOf(bits >> (bitCount - 1));
   const count: u64 = (<u64>1) << (bitCount - 1);
   const index: u64 = (bits ^ ~positive) & (count - 1);
@@ -91,12 +100,12 @@ function beginSum<C>(): void {
  * BLIND holds a random element that is not zero. Two partial sums can only meet in the last window.
  */
 export function multiplyByTable<C>(scalar: usize, table: usize): void {
-  recode<C>(scalar, <u64>(WINDOWS * WINDOW_BITS));
-  pick<C>(table, recodedBits(0, WINDOW_BITS), <u64>WINDOW_BITS);
+  recode<C>(scalar, WINDOWS * WINDOW_BITS);
+  pick<C>(table, recodedBits(RECODED, 0, WINDOW_BITS), <u64>WINDOW_BITS);
   beginSum<C>();
   for (let window: u32 = 1; window < WINDOWS; ++window) {
     const entries: usize = table + WINDOW_LENGTH * <usize>window;
-    pick<C>(entries, recodedBits(WINDOW_BITS * window, WINDOW_BITS), <u64>WINDOW_BITS);
+    pick<C>(entries, recodedBits(RECODED, WINDOW_BITS * window, WINDOW_BITS), <u64>WINDOW_BITS);
     if (window < WINDOWS - 1) addMixed<C>(SUM, SUM, PICKED);
     else addMixedOrDouble<C>(SUM, SUM, PICKED);
   }
@@ -112,13 +121,81 @@ const PEER_WINDOWS: u32 = 52;
  * multiples of P. Time: constant.
  */
 export function multiplyByWindows<C>(scalar: usize, table: usize): void {
-  recode<C>(scalar, <u64>(PEER_WINDOWS * PEER_BITS));
-  pick<C>(table, recodedBits((PEER_WINDOWS - 1) * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
+  recode<C>(scalar, PEER_WINDOWS * PEER_BITS);
+  pick<C>(table, recodedBits(RECODED, (PEER_WINDOWS - 1) * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
   beginSum<C>();
   for (let window: u32 = PEER_WINDOWS - 1; window > 0; --window) {
     for (let i: u32 = 0; i < PEER_BITS; ++i) doublePoint<C>(SUM, SUM);
-    pick<C>(table, recodedBits((window - 1) * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
+    pick<C>(table, recodedBits(RECODED, (window - 1) * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
     if (window > 1) addMixed<C>(SUM, SUM, PICKED);
     else addMixedOrDouble<C>(SUM, SUM, PICKED);
   }
+}
+
+/** Digits of a half of a scalar of secp256k1. */
+const HALF_WINDOWS: u32 = 26;
+
+/** Recodes a half of a scalar to `out`: itself or, if it is even, the number above it, which is to be made up for. Time: constant. */
+function recodeHalf(out: usize, half: usize): void {
+  copyElement(out, half);
+  store<u64>(out, load<u64>(half) | 1);
+  recodeOdd(out, out, HALF_WINDOWS * PEER_BITS);
+}
+
+/**
+ * Takes a digit's point for a half: PICKED ← ± the odd multiple, or λ times it.
+ *
+ * @param recoded the recoded half, secret
+ * @param sign a word that is 1 where the half is negative, secret
+ * @param place number of the window, public
+ * @param lambda whether the half counts λ, public
+ *
+ * Works in T0. Time: constant.
+ */
+function pickHalf(recoded: usize, sign: usize, place: u32, lambda: bool, table: usize): void {
+  pick<Secp256k1>(table, recodedBits(recoded, place * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
+  adjustHalf(maskOf(load<u64>(sign)), lambda);
+}
+
+/** Multiplies PICKED by λ where asked, and by -1 by a mask. Works in T0. Time: constant. */
+function adjustHalf(negative: u64, lambda: bool): void {
+  if (lambda) fieldMultiply<Secp256k1>(PICKED, PICKED, constants<Secp256k1>() + BETA);
+  clearElement(T0);
+  fieldSubtract<Secp256k1>(T0, T0, PICKED + Y);
+  selectElement(PICKED + Y, negative, T0, PICKED + Y);
+}
+
+/** Takes one ± P, or λ P, off SUM where its half was even. Works in TWICE. Time: constant. */
+function makeUp(half: usize, sign: usize, lambda: bool, table: usize): void {
+  loadEntry(PICKED, table);
+  adjustHalf(maskOf(load<u64>(sign) ^ 1), lambda);
+  addMixed<Secp256k1>(TWICE, SUM, PICKED);
+  const odd: u64 = maskOf(load<u64>(half) & 1);
+  selectElement(SUM, odd, SUM, TWICE);
+  selectElement(SUM + Y, odd, SUM + Y, TWICE + Y);
+  selectElement(SUM + Z, odd, SUM + Z, TWICE + Z);
+}
+
+/**
+ * Multiplies a public point of secp256k1 as `multiplyByWindows` does, by halves of the scalar with half the doublings.
+ *
+ * No two points that meet in an addition are equal or opposite: docs/ecc-kernels.md shows why. Time: constant.
+ */
+export function multiplyByHalves(scalar: usize, table: usize): void {
+  splitScalar(scalar);
+  recodeHalf(RECODED, HALF_1);
+  recodeHalf(RECODED_2, HALF_2);
+  pickHalf(RECODED, SIGN_1, HALF_WINDOWS - 1, false, table);
+  beginSum<Secp256k1>();
+  pickHalf(RECODED_2, SIGN_2, HALF_WINDOWS - 1, true, table);
+  addMixed<Secp256k1>(SUM, SUM, PICKED);
+  for (let window: u32 = HALF_WINDOWS - 1; window > 0; --window) {
+    for (let i: u32 = 0; i < PEER_BITS; ++i) doublePoint<Secp256k1>(SUM, SUM);
+    pickHalf(RECODED, SIGN_1, window - 1, false, table);
+    addMixed<Secp256k1>(SUM, SUM, PICKED);
+    pickHalf(RECODED_2, SIGN_2, window - 1, true, table);
+    addMixed<Secp256k1>(SUM, SUM, PICKED);
+  }
+  makeUp(HALF_1, SIGN_1, false, table);
+  makeUp(HALF_2, SIGN_2, true, table);
 }

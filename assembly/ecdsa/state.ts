@@ -23,8 +23,9 @@ export const SUM: usize = ECC_STATE + 10 * SLOT;
 export const TWICE: usize = ECC_STATE + 13 * SLOT;
 /** The factor that the coordinates of a secret multiple begin with. */
 export const BLIND: usize = ECC_STATE + 16 * SLOT;
-/** A scalar recoded to signed windows. */
+/** Scalars recoded to signed windows. */
 export const RECODED: usize = ECC_STATE + 17 * SLOT;
+export const RECODED_2: usize = ECC_STATE + 33 * SLOT;
 
 /** What steps above the point arithmetic work on. */
 export const S0: usize = ECC_STATE + 18 * SLOT;

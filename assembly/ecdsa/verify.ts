@@ -38,6 +38,7 @@ import {
   DIGITS,
   DIGITS_LENGTH,
   PICKED,
+  RECODED,
   RUNNING,
   S0,
   S1,
@@ -81,9 +82,9 @@ function negatePicked<C>(): void {
 /** Adds a multiple of the point of a large table to SUM. @param scalar one element below n, without carries */
 function addByTable<C>(scalar: usize, table: usize): void {
   if (isZero(scalar) !== 0) return;
-  recode<C>(scalar, <u64>(WINDOWS * WINDOW_BITS));
+  recode<C>(scalar, WINDOWS * WINDOW_BITS);
   for (let window: u32 = 0; window < WINDOWS; ++window) {
-    const bits: u64 = recodedBits(WINDOW_BITS * window, WINDOW_BITS);
+    const bits: u64 = recodedBits(RECODED, WINDOW_BITS * window, WINDOW_BITS);
     const negative: bool = bits < 64;
     const index: u64 = negative ? 63 - bits : bits - 64;
     loadEntry(PICKED, table + WINDOW_LENGTH * <usize>window + ENTRY_LENGTH * <usize>index);

@@ -131,6 +131,12 @@ describe.each(CURVES)("ECDSA on $curve", ({ curve, noble }) => {
     // The last addition of a sum in windows of five or seven bits meets its own point here.
     for (const window of [32n, 128n]) special.push(2n * (n % window), n - 2n * (n % window), n % window);
     for (const digit of [13n, 14n, 15n]) special.push(mod(2n * digit * (1n << 252n) - n), mod(digit << 253n));
+    if (curve === "secp256k1") {
+      // Halves that are small, zero, even, negative or equal.
+      const lambda = 0x5363ad4cc05c30e0a5261c028812645a122e22ea20816678df02967c1b23bd72n;
+      const halves = [0n, 1n, -1n, 2n, -2n, 31n, 32n, -33n, 1n << 124n, (1n << 125n) - 1n];
+      for (const first of halves) for (const second of halves) special.push(mod(first + second * lambda));
+    }
     return special.filter((scalar) => scalar > 0n && scalar < n);
   }
   const mod = (value: bigint): bigint => ((value % n) + n) % n;
