@@ -3,7 +3,7 @@
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
-import { chooseEngine, type EngineChoice, Router } from "../engines/router.ts";
+import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
 import { FrameScratch } from "../envelope/frame-scratch.ts";
@@ -11,7 +11,7 @@ import { ensure, KmsError } from "../errors.ts";
 import { KeyRing } from "../keys/key-ring.ts";
 import type { KeyStore, StoredRecord } from "../keys/key-store.ts";
 import { GCM_USAGE_LIMIT } from "../keys/usage-counter.ts";
-import type { Platform } from "../platform/platform.ts";
+import type { Platform, RelaxedSimd } from "../platform/platform.ts";
 import { memoryStore } from "../stores/memory.ts";
 import type { OperationContext } from "./context.ts";
 import {
@@ -34,8 +34,11 @@ export interface KmsOptions {
   readonly rootKey?: RootKeyOption | undefined;
   /** "auto" (default) chooses per operation and size; a named engine serves alone or not at all. */
   readonly engine?: EngineChoice | undefined;
-  /** Which wasm build may run; has no effect while there is no relaxed SIMD build. */
-  readonly relaxedSimd?: "auto" | "off" | "force" | undefined;
+  /**
+   * Whether the relaxed SIMD build of the kernels may run: "auto" (default) where the runtime has it, "off" never, "force"
+   * by setting the V8 flag that Node 20 needs, which is process-wide and experimental there.
+   */
+  readonly relaxedSimd?: RelaxedSimd | undefined;
   /** "instance" (default): plaintexts up to 3 MiB. "strict": the OpenAPI's 6 KiB. */
   readonly limits?: "instance" | "strict" | undefined;
   /** Milliseconds since the epoch; for tests. */
@@ -108,7 +111,13 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     "Rejected.UnsupportedOperation",
     "There are no hardware keys yet.",
   );
-  readChoice(options.relaxedSimd, "relaxedSimd", ["auto", "off", "force"], "auto");
+  const relaxedSimd = readChoice<RelaxedSimd>(
+    options.relaxedSimd,
+    "relaxedSimd",
+    ["auto", "off", "force"],
+    "auto",
+  );
+  const engineOf: EngineSource = (name) => platform.engine(name, relaxedSimd);
   const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
   const region = readOptionalString(options.region, "region") ?? "local";
   const accountId = readOptionalString(options.accountId, "accountId") ?? "0";
@@ -134,8 +143,8 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
   const rows = await store.open();
   let vault: KeyVault | undefined;
   try {
-    vault = await openVault(store, rows, rootKey, choice, platform);
-    const router = new Router(platform.engine, choice, vault);
+    vault = await openVault(store, rows, rootKey, choice, platform, engineOf);
+    const router = new Router(engineOf, choice, vault);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     records.load(rows);
@@ -182,8 +191,9 @@ async function openVault(
   rootKey: RootKeyOption | undefined,
   choice: EngineChoice,
   platform: Platform,
+  engineOf: EngineSource,
 ): Promise<KeyVault> {
-  const { aesGcm } = chooseEngine(platform.engine, choice, "aesGcm", 0);
+  const { aesGcm } = chooseEngine(engineOf, choice, "aesGcm", 0);
   if (aesGcm === undefined) throw new Error("internal: the chosen engine has no AES-GCM");
   const row = rows.find(({ kind, id }) => kind === "header" && id === "store");
   if (row === undefined) {

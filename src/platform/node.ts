@@ -10,19 +10,21 @@ import { createWasmEngine } from "../engines/wasm/index.ts";
 import { KmsError } from "../errors.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform, RelaxedSimd } from "./platform.ts";
 
 /** scrypt (RFC 7914): 128 MiB and about half a second per guess. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_LENGTH = 16;
 
-const engines: Map<EngineName, Engine> = new Map();
+/** One engine a name and build for the whole realm. */
+const engines: Map<string, Engine> = new Map();
 
-function engine(name: EngineName): Engine | undefined {
-  const known = engines.get(name);
+function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine {
+  const variant = name === "node" ? name : `${name} ${relaxedSimd}`;
+  const known = engines.get(variant);
   if (known !== undefined) return known;
-  const made = name === "node" ? createNodeEngine() : createWasmEngine();
-  engines.set(name, made);
+  const made = name === "node" ? createNodeEngine() : createWasmEngine({ relaxedSimd });
+  engines.set(variant, made);
   return made;
 }
 

@@ -1,13 +1,16 @@
 /** What a runtime brings to a `Kms`: its engines and its ways to a root key. */
 
+import type { Engine, EngineName } from "../engines/engine.ts";
 import type { RootKeyPlatform } from "../engines/root-key.ts";
-import type { EngineSource } from "../engines/router.ts";
 import type { BlockSource } from "../envelope/blob-slab.ts";
+
+/** Whether the relaxed SIMD build of the kernels may run: where the runtime has it, never, or by setting a V8 flag. */
+export type RelaxedSimd = "auto" | "off" | "force";
 
 export interface Platform {
   readonly rootKey: RootKeyPlatform;
-  /** Gives the realm's engine of a name, made when first asked for. */
-  readonly engine: EngineSource;
+  /** Gives the realm's engine of a name, made when first asked for; undefined where there is none. */
+  readonly engine: (name: EngineName, relaxedSimd: RelaxedSimd) => Engine | undefined;
   /** Makes blocks for small ciphertexts where the platform can keep them from being transferred. */
   readonly newCiphertextBlock: BlockSource;
 }

@@ -6,17 +6,21 @@ import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
 import { createWasmEngine } from "../engines/wasm/index.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
-import type { Platform } from "./platform.ts";
+import type { Platform, RelaxedSimd } from "./platform.ts";
 
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
 
-let wasmEngine: Engine | undefined;
+/** One wasm engine a build for the whole realm. */
+const engines: Map<RelaxedSimd, Engine> = new Map();
 
-function engine(name: EngineName): Engine | undefined {
+function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine | undefined {
   if (name !== "wasm") return undefined;
-  wasmEngine ??= createWasmEngine();
-  return wasmEngine;
+  const known = engines.get(relaxedSimd);
+  if (known !== undefined) return known;
+  const made = createWasmEngine({ relaxedSimd });
+  engines.set(relaxedSimd, made);
+  return made;
 }
 
 function newKdf(): KdfParameters {

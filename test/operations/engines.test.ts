@@ -3,7 +3,7 @@
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
-import type { Kms } from "../../src/index.ts";
+import { type Kms, memoryStore } from "../../src/index.ts";
 import { editableStore } from "../support/editable-store.ts";
 import { codeOfCall, expectRefusal, newKey, openKms, patterned } from "../support/kms.ts";
 
@@ -194,3 +194,19 @@ test("options that are unknown or wrong are refused by name", async () => {
     });
   }
 });
+
+test.each(["auto", "off", "force"] as const)(
+  "relaxedSimd %s opens what the other builds sealed",
+  async (relaxedSimd) => {
+    const store = memoryStore();
+    const first = await openKms({ store, rootKey, engine: "node" });
+    const { keyId } = await first.createKey();
+    const plaintext = patterned(500);
+    const { ciphertextBlob } = await first.advanceEncrypt({ keyId, plaintext });
+    await first.close();
+
+    const second = await openKms({ store, rootKey, engine: "wasm", relaxedSimd });
+    expect((await second.advanceDecrypt({ ciphertextBlob })).plaintext).toEqual(plaintext);
+    await second.close();
+  },
+);
