@@ -17,7 +17,7 @@ const ANY_SIZE: number = Number.POSITIVE_INFINITY;
 
 export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = {
   aesGcm: [
-    { engine: "wasm", maxBytes: 256 },
+    { engine: "wasm", maxBytes: 1024 },
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
   ],
