@@ -75,6 +75,9 @@ const { build } = await import("./build.mjs");
 await build({ compiler });
 
 if (!process.argv.includes("--quiet")) {
-  const { base } = JSON.parse(readFileSync(join(ROOT, "dist/wasm.json"), "utf8"));
-  console.log(`ready: dist/ is built; base.wasm has ${base.bytes} bytes, SHA-256 ${base.sha256}`);
+  const builds = JSON.parse(readFileSync(join(ROOT, "dist/wasm.json"), "utf8"));
+  console.log("ready: dist/ is built");
+  for (const [name, { bytes, sha256 }] of Object.entries(builds)) {
+    console.log(`  ${name}.wasm  ${bytes} bytes, SHA-256 ${sha256}`);
+  }
 }
