@@ -5,21 +5,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { instantiateSecp256k1 } from "@bitauth/libauth";
 import { p256 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
+import hacl from "hacl-wasm";
+import native from "secp256k1";
 import type { CurveName, Ecdh, Ecdsa, EcPublicKey } from "../src/engines/engine.ts";
 import { createWasmEngine } from "../src/engines/wasm/index.ts";
 import { type Contender, ratio, sample } from "./interleave.ts";
-
-/** What is used of two peers without types. */
-interface NativeSecp256k1 {
-  ecdsaSign(digest: Uint8Array, scalar: Uint8Array): unknown;
-  ecdsaVerify(pair: Uint8Array, digest: Uint8Array, point: Uint8Array): boolean;
-}
-interface HaclModule {
-  readonly P256: {
-    ecdsa_sign_without_hash(digest: Uint8Array, scalar: Uint8Array, nonce: Uint8Array): unknown;
-    ecdsa_verif_without_hash(digest: Uint8Array, point: Uint8Array, r: Uint8Array, s: Uint8Array): unknown;
-  };
-}
 
 /** A ratio or a time with what is demanded of it. */
 interface Row {
@@ -110,7 +100,6 @@ async function benchCurve({ curve, ecdsa, ecdh }: Bench): Promise<void> {
   ];
   if (isK1) {
     const libauth = await instantiateSecp256k1();
-    const { default: native } = (await import("secp256k1" as string)) as { default: NativeSecp256k1 };
     signers.push(
       { name: "native", run: () => native.ecdsaSign(digest, scalar) },
       { name: "libauth", run: () => libauth.signMessageHashCompact(scalar, digest) },
@@ -120,9 +109,6 @@ async function benchCurve({ curve, ecdsa, ecdh }: Bench): Promise<void> {
       { name: "libauth", run: () => libauth.verifySignatureCompact(digestPair, point, digest) },
     );
   } else {
-    const { default: hacl } = (await import("hacl-wasm" as string)) as {
-      default: { getInitializedHaclModule(): Promise<HaclModule> };
-    };
     const { P256 } = await hacl.getInitializedHaclModule();
     const nonce = randomBytes(32).fill(1, 0, 1);
     signers.push({

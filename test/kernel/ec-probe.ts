@@ -101,7 +101,6 @@ export async function makeProbe(target: "release" | "debug") {
     word: (address: number): bigint => view.getBigUint64(address, true),
   };
 }
-export type Probe = Awaited<ReturnType<typeof makeProbe>>;
 
 /** Numbers of 256 bits where carries and reductions are most likely to go wrong. */
 export function edges(...moduli: readonly bigint[]): bigint[] {

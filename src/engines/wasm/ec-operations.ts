@@ -9,7 +9,7 @@ import { expectDone } from "./hash-kernel.ts";
 import { type KeyTables, keyTablesOf, type TableUser } from "./key-tables.ts";
 
 const SCALAR_LENGTH = 32;
-const RESULT_LENGTH = 64;
+const PAIR_LENGTH = 64;
 const X_AND_Y = 64;
 
 /** A signature to make. */
@@ -25,6 +25,14 @@ export interface SignJob {
 export interface SignFlags {
   readonly lowS: boolean;
   readonly hedged: boolean;
+}
+
+/** A signature made. */
+export interface Signed {
+  /** r ‖ s. */
+  readonly pair: Uint8Array;
+  /** 1 where y of the nonce's point is odd, and 2 more where its x was not below n. */
+  readonly recovery: number;
 }
 
 /** A signature to verify: r ‖ s in range, by the key that uses a table if it is used often. */
@@ -82,43 +90,56 @@ export class EcOperations {
     return shared;
   }
 
-  /**
-   * Signs, each run of neighbours on one curve with one hash in as few calls as fit.
-   *
-   * @returns r ‖ s of each job, and behind it a byte with the recovery number
-   */
-  sign(jobs: readonly SignJob[], flags: SignFlags): Uint8Array[] {
-    const results: Uint8Array[] = [];
-    const { memory, view, items, itemLength, itemCount } = this.#kernel;
+  /** Signs, each run of neighbours on one curve with one hash in as few calls as fit. */
+  sign(jobs: readonly SignJob[], flags: SignFlags): Signed[] {
+    const results: Signed[] = [];
+    const { itemCount } = this.#kernel;
     for (let start = 0; start < jobs.length; ) {
       const first = jobs[start] as SignJob;
       let count = 0;
       while (count < itemCount) {
         const job = jobs[start + count];
         if (job?.curve !== first.curve || job.nonceHash !== first.nonceHash) break;
-        const item = items + count * itemLength;
-        memory.set(job.scalar, item + ItemPart.key);
-        this.#writeDigest(job.digest, item);
-        this.#random.writeTo(memory, item + ItemPart.random, SCALAR_LENGTH);
-        if (flags.hedged) this.#random.writeTo(memory, item + ItemPart.extra, SCALAR_LENGTH);
+        this.#writeSignJob(job, count, flags.hedged);
         count++;
       }
-      const curve = CURVE_NUMBER[first.curve];
-      expectDone(
-        this.#kernel.ecdsaSign(curve, first.nonceHash, count, Number(flags.lowS), Number(flags.hedged)),
-      );
-      for (let i = 0; i < count; i++) {
-        const item = items + i * itemLength;
-        expectDone(view.getUint32(item + ItemPart.result, true));
-        const signature = item + ItemPart.signature;
-        const result = new Uint8Array(RESULT_LENGTH + 1);
-        result.set(memory.subarray(signature, signature + RESULT_LENGTH));
-        result[RESULT_LENGTH] = view.getUint32(item + ItemPart.recovery, true);
-        results.push(result);
-      }
+      this.#signItems(first, count, flags);
+      for (let i = 0; i < count; i++) results.push(this.#readSigned(i));
       start += count;
     }
     return results;
+  }
+
+  /** Signs as `sign` does for one job. */
+  signOne(job: SignJob, flags: SignFlags): Signed {
+    this.#writeSignJob(job, 0, flags.hedged);
+    this.#signItems(job, 1, flags);
+    return this.#readSigned(0);
+  }
+
+  #writeSignJob(job: SignJob, index: number, hedged: boolean): void {
+    const { memory, items, itemLength } = this.#kernel;
+    const item = items + index * itemLength;
+    memory.set(job.scalar, item + ItemPart.key);
+    this.#writeDigest(job.digest, item);
+    this.#random.writeTo(memory, item + ItemPart.random, SCALAR_LENGTH);
+    if (hedged) this.#random.writeTo(memory, item + ItemPart.extra, SCALAR_LENGTH);
+  }
+
+  #signItems({ curve, nonceHash }: SignJob, count: number, { lowS, hedged }: SignFlags): void {
+    expectDone(this.#kernel.ecdsaSign(CURVE_NUMBER[curve], nonceHash, count, lowS ? 1 : 0, hedged ? 1 : 0));
+  }
+
+  /** Reads a signature; r or s of zero, which no one will ever see, is an internal error. */
+  #readSigned(index: number): Signed {
+    const { memory, view, items, itemLength } = this.#kernel;
+    const item = items + index * itemLength;
+    expectDone(view.getUint32(item + ItemPart.result, true));
+    const start = item + ItemPart.signature;
+    return {
+      pair: memory.slice(start, start + PAIR_LENGTH),
+      recovery: view.getUint32(item + ItemPart.recovery, true),
+    };
   }
 
   /** Verifies, each run of neighbours on one curve in as few calls as fit. */

@@ -26,7 +26,7 @@ import type { SelfTest } from "../self-test.ts";
 import { ECDSA_ANSWERS, fromHex } from "../self-test-vectors.ts";
 import { checkCurve, checkFlag, checkItems, checkOptions, checkSignable } from "./ec-arguments.ts";
 import { type EcKeys, type EcPublic, type EcSecret, publicOf } from "./ec-keys.ts";
-import type { EcOperations, SignFlags, SignJob, VerifyJob } from "./ec-operations.ts";
+import type { EcOperations, Signed, SignFlags, SignJob, VerifyJob } from "./ec-operations.ts";
 import { hashFacts, hashRaw } from "./hash.ts";
 import type { HashKernel } from "./hash-kernel.ts";
 import type { WasmState } from "./state.ts";
@@ -71,12 +71,17 @@ function checkVerifying(options: VerifyEcdsaOptions | undefined): Verifying {
   return { format, lowS: lowS === true };
 }
 
-/** Brings r ‖ s ‖ v into a format. */
-function encode(result: Uint8Array, format: EcdsaFormat): Uint8Array {
-  if (format === "recoverable") return result;
-  if (format === "p1363") return result.slice(0, P1363_LENGTH);
-  return encodeDerSignature(result.subarray(0, P1363_LENGTH));
+/** Brings a signature into a format. */
+function encode({ pair, recovery }: Signed, format: EcdsaFormat): Uint8Array {
+  if (format === "p1363") return pair;
+  if (format === "der") return encodeDerSignature(pair);
+  const recoverable = new Uint8Array(P1363_LENGTH + 1);
+  recoverable.set(pair);
+  recoverable[P1363_LENGTH] = recovery;
+  return recoverable;
 }
+
+const PLAIN: SignFlags = { lowS: false, hedged: false };
 
 export class WasmEcdsa implements Ecdsa {
   readonly #state: WasmState;
@@ -157,8 +162,10 @@ export class WasmEcdsa implements Ecdsa {
   sign(key: EcPrivateKey, signable: Signable, options?: SignEcdsaOptions): Uint8Array {
     const secret = this.#signer(key);
     const signing = checkSigning(options);
-    const [result] = this.#operations.sign([this.#signJob(secret, signable, signing)], signing);
-    return encode(result as Uint8Array, signing.format);
+    return encode(
+      this.#operations.signOne(this.#signJob(secret, signable, signing), signing),
+      signing.format,
+    );
   }
 
   verify(key: EcPublicKey, signable: Signable, signature: Uint8Array, options?: VerifyEcdsaOptions): boolean {
@@ -262,11 +269,7 @@ export class WasmEcdsa implements Ecdsa {
   #pairwiseTest({ curve, scalar, point }: EcSecret): void {
     const digest = point.subarray(1, 33);
     const { id: nonceHash } = hashFacts("SHA-256");
-    const [result] = this.#operations.sign([{ curve, scalar, digest, nonceHash }], {
-      lowS: false,
-      hedged: false,
-    });
-    const pair = (result as Uint8Array).subarray(0, P1363_LENGTH);
+    const { pair } = this.#operations.signOne({ curve, scalar, digest, nonceHash }, PLAIN);
     const [consistent] = this.#operations.verify([{ key: publicOf(curve, point), digest, pair }]);
     ensure(consistent === true, "InternalFailure", "The generated key failed its pairwise consistency test.");
   }
@@ -281,11 +284,7 @@ export class WasmEcdsa implements Ecdsa {
         const { id: nonceHash } = hashFacts("SHA-256");
         const digest = hashRaw(this.#hashKernel, hashFacts("SHA-256"), fromHex(answer.message));
         const secret = this.#keys.readPrivate(curve, fromHex(answer.scalar));
-        const [result] = this.#operations.sign([{ ...secret, digest, nonceHash }], {
-          lowS: false,
-          hedged: false,
-        });
-        const pair = (result as Uint8Array).slice(0, P1363_LENGTH);
+        const { pair } = this.#operations.signOne({ ...secret, digest, nonceHash }, PLAIN);
         const changed = new Uint8Array(pair);
         changed[40] = (changed[40] ?? 0) ^ 1;
         const key = this.#keys.readPublic(curve, fromHex(answer.point));
