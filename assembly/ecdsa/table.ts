@@ -1,11 +1,11 @@
 /**
- * Tables of odd multiples of public points: affine, two times four words a point, coordinates as reduced field elements.
+ * Tables of odd multiples of public points: affine, two times four words a point, coordinates as field elements below 2^256.
  * A large table holds 37 windows of 64 points, (2j + 1) · 2^(7i) · P, and gives every multiple of P without a doubling.
  */
 
-import { copyElement, pack, unpack } from "../int/limbs";
-import { constants, fieldInvertVartime, fieldMultiply, fieldReduce, fieldSquare } from "./field";
-import { FIELD_ONE } from "./generated/constants";
+import { copyElement, pack, reduceToWords, unpack } from "../int/limbs";
+import { constants, fieldInvertVartime, fieldMultiply, fieldSquare } from "./field";
+import { FIELD_ONE, PRIME } from "./generated/constants";
 import { addMixed, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import { T0, TABLE_AFFINE, TABLE_BASE, TABLE_INVERSE, TABLE_POINTS, TABLE_SCALE, TABLE_STEP } from "./state";
 
@@ -37,9 +37,10 @@ function scaleDown<C>(out: usize, point: usize, inverse: usize): void {
 
 /** Writes an affine point to a table. Works in T0. */
 export function storeEntry<C>(entry: usize, affine: usize): void {
-  fieldReduce<C>(T0, affine);
+  const prime: usize = constants<C>() + PRIME;
+  reduceToWords(T0, affine, prime);
   pack(entry, T0);
-  fieldReduce<C>(T0, affine + Y);
+  reduceToWords(T0, affine + Y, prime);
   pack(entry + 32, T0);
 }
 

@@ -161,6 +161,21 @@ export function reduceFully(out: usize, a: usize, modulus: usize): void {
   reduceOnce(out, modulus);
 }
 
+/**
+ * Brings a reduced element below 2^256, where it need not be below the modulus: out ← a or a - modulus, without carries.
+ *
+ * @param out one element; may be a
+ * @param a one element below 2^256 + modulus, secret
+ * @param modulus one element, 2^256 - 2^225 < modulus < 2^256, public
+ *
+ * Time: constant.
+ */
+export function reduceToWords(out: usize, a: usize, modulus: usize): void {
+  copyElement(out, a);
+  carryLimbs(out);
+  subtractMultiple(out, load<u64>(out, 64) >> 24, modulus);
+}
+
 /** Sets a ← a - modulus if a is at least the modulus; a has no carries and is below 2^256, secret. Time: constant. */
 export function reduceOnce(a: usize, modulus: usize): void {
   subtractMultiple(a, notBelow(a, modulus), modulus);
