@@ -50,13 +50,15 @@ export function loadEntry(out: usize, entry: usize): void {
   unpack(out + Y, entry + 32);
 }
 
-/** Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is infinity. */
+/** Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is infinity; each Z lacks the factor in TABLE_STEP. */
 function storeAffine<C>(table: usize, count: u32, kept: u32): void {
   copyElement(TABLE_INVERSE, placeOf(0) + Z);
   for (let i: u32 = 1; i < count; ++i) {
     copyElement(placeOf(i) + PREFIX, TABLE_INVERSE);
     fieldMultiply<C>(TABLE_INVERSE, TABLE_INVERSE, placeOf(i) + Z);
   }
+  // Once in the product, the common scale is in the inverse of every Z.
+  fieldMultiply<C>(TABLE_INVERSE, TABLE_INVERSE, TABLE_STEP + Z);
   fieldInvertVartime<C>(TABLE_INVERSE, TABLE_INVERSE);
   for (let i: u32 = count - 1; i > 0; --i) {
     const place: usize = placeOf(i);
@@ -95,9 +97,7 @@ export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): v
   fieldMultiply<C>(first + Y, first + Y, TABLE_SCALE);
   for (let i: u32 = 1; i < count; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
   if (advance) addMixed<C>(placeOf(count), placeOf(count - 1), first);
-  const end: u32 = advance ? count + 1 : count;
-  for (let i: u32 = 0; i < end; ++i) fieldMultiply<C>(placeOf(i) + Z, placeOf(i) + Z, scale);
-  storeAffine<C>(table, end, count);
+  storeAffine<C>(table, advance ? count + 1 : count, count);
 }
 
 /** Writes the large table of the affine point in TABLE_BASE, which is public and of the curve's order. */
