@@ -9,7 +9,7 @@
  *            format version
  */
 
-import { concatBytes } from "../bytes.ts";
+import { concatBytes, copyShort } from "../bytes.ts";
 
 export const BLOB_HEADER_LENGTH = 24;
 export const IV_LENGTH = 12;
@@ -113,6 +113,6 @@ export function writeFrame(
   frame.set(aad, 0);
   frame[aad.length] = MODE_BYTES[mode];
   for (let i = aad.length + 1; i < headerStart; i++) frame[i] = 0;
-  frame.set(header, headerStart);
-  frame.set(iv, frame.length - IV_LENGTH);
+  copyShort(header, 0, frame, headerStart, BLOB_HEADER_LENGTH);
+  copyShort(iv, 0, frame, frame.length - IV_LENGTH, IV_LENGTH);
 }

@@ -4,7 +4,7 @@
  */
 
 import { concatBytes } from "../bytes.ts";
-import { ensure } from "../errors.ts";
+import { ensure, KmsError } from "../errors.ts";
 
 /** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
 export type EncryptionContext = Readonly<Record<string, string>>;
@@ -16,6 +16,7 @@ const ENCODING_VERSION = 1;
 const MAX_JSON_LENGTH = 8192;
 /** A code unit grows to at most six characters of JSON (\uXXXX). */
 const MAX_JSON_EXPANSION = 6;
+const TOO_LONG = "must have at most 8192 characters as JSON.";
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const encoder = new TextEncoder();
 
@@ -25,31 +26,24 @@ const encoder = new TextEncoder();
  * @throws KmsError `InvalidParameter` unless it is a plain object of strings whose JSON has at most 8192 characters
  */
 function readPairs(context: unknown, name: string): Pair[] {
-  ensure(isPlainObject(context), "InvalidParameter", `${name} must be a plain object of strings.`);
+  if (!isPlainObject(context)) return refuse(name, "must be a plain object of strings.");
   const pairs: Pair[] = [];
   let units = 0;
   for (const key of Object.keys(context)) {
     const value = context[key];
-    ensure(typeof value === "string", "InvalidParameter", `${name} must have string values only.`);
+    if (typeof value !== "string") return refuse(name, "must have string values only.");
     units += key.length + value.length;
-    ensure(
-      units <= MAX_JSON_LENGTH,
-      "InvalidParameter",
-      `${name} must have at most 8192 characters as JSON.`,
-    );
+    if (units > MAX_JSON_LENGTH) refuse(name, TOO_LONG);
     pairs.push([key, value]);
   }
   const punctuation = 6 * pairs.length + 2;
-  const jsonLength =
-    units * MAX_JSON_EXPANSION + punctuation <= MAX_JSON_LENGTH
-      ? 0
-      : JSON.stringify(Object.fromEntries(pairs)).length;
-  ensure(
-    jsonLength <= MAX_JSON_LENGTH,
-    "InvalidParameter",
-    `${name} must have at most 8192 characters as JSON.`,
-  );
+  if (units * MAX_JSON_EXPANSION + punctuation <= MAX_JSON_LENGTH) return pairs;
+  if (JSON.stringify(Object.fromEntries(pairs)).length > MAX_JSON_LENGTH) refuse(name, TOO_LONG);
   return pairs;
+}
+
+function refuse(name: string, fault: string): never {
+  throw new KmsError("InvalidParameter", `${name} ${fault}`);
 }
 
 /** Tells objects made as `{}` or without a prototype, in any realm, from arrays and instances of classes. */

@@ -1,5 +1,6 @@
 /** Builds frames for AES-GCM in one buffer over and over, and keeps of the last one what the next one shares. */
 
+import { copyShort } from "../bytes.ts";
 import { type FrameMode, frameLength, IV_LENGTH, writeFrame } from "./ciphertext-blob.ts";
 
 /** Longer frames get a buffer of their own. */
@@ -26,7 +27,7 @@ export class FrameScratch {
     isConstant: boolean,
   ): Uint8Array {
     if (this.#aad === aad && this.#header === header && this.#mode === mode) {
-      this.#view.set(iv, this.#view.length - IV_LENGTH);
+      copyShort(iv, 0, this.#view, this.#view.length - IV_LENGTH, IV_LENGTH);
       return this.#view;
     }
     const length = frameLength(aad.length);

@@ -3,7 +3,7 @@
  * need. No key bytes, no engine. Source: kms API key types and specifications; SHA-384 and SHA-512 are Keyplane's.
  */
 
-import { ensure } from "../errors.ts";
+import { ensure, KmsError } from "../errors.ts";
 
 export type KeySpec =
   | "Aliyun_AES_256"
@@ -167,6 +167,6 @@ export function encryptionAlgorithm(spec: KeySpec, requested: string | undefined
   const isRsa = SPECS[spec].material.type === "rsa";
   const algorithm = requested ?? (isRsa ? "RSAES_OAEP_SHA_256" : "AES_GCM");
   const known = isRsa ? Object.hasOwn(OAEP_HASHES, algorithm) : algorithm === "AES_GCM";
-  ensure(known, "InvalidParameter", `algorithm is not one that ${spec} encrypts with.`);
+  if (!known) throw new KmsError("InvalidParameter", `algorithm is not one that ${spec} encrypts with.`);
   return algorithm as EncryptionAlgorithm;
 }

@@ -67,12 +67,14 @@ export interface KeyStatus {
 
 export class Key {
   readonly identity: KeyIdentity;
+  readonly isAsymmetric: boolean;
   readonly versions: KeyVersion[] = [];
   #status: KeyStatus;
   #usable: KeyUsage | undefined;
 
   constructor(identity: KeyIdentity, status: KeyStatus) {
     this.identity = identity;
+    this.isAsymmetric = isAsymmetric(identity.spec);
     this.#status = status;
     this.#usable = status.state === "Enabled" ? identity.usage : undefined;
   }
@@ -129,7 +131,7 @@ export function assertUsable(key: Key, usage: KeyUsage): void {
  * @throws KmsError `Forbidden.OnlySymmetricKeySupported` and those of `assertUsable`
  */
 export function assertSymmetric(key: Key): void {
-  if (isAsymmetric(key.identity.spec)) {
+  if (key.isAsymmetric) {
     throw new KmsError("Forbidden.OnlySymmetricKeySupported", "This call takes symmetric keys only.");
   }
   assertUsable(key, "ENCRYPT/DECRYPT");

@@ -2,7 +2,6 @@
 
 import { ensure } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
-import { encryptionAlgorithm } from "../keys/key-spec.ts";
 import { type OperationContext, resolveKey } from "./context.ts";
 import type { DecryptResponse } from "./decrypt.ts";
 import {
@@ -11,6 +10,7 @@ import {
   fields,
   readAad,
   readCiphertextBlob,
+  readGcm,
   readOptionalIv,
   readOptionalString,
 } from "./input.ts";
@@ -39,12 +39,7 @@ export function advanceDecrypt(
   checkFields(request, FIELDS);
   const blob = readCiphertextBlob(request.ciphertextBlob);
   const keyId = readOptionalString(request.keyId, "keyId");
-  const algorithm = readOptionalString(request.algorithm, "algorithm");
-  ensure(
-    algorithm === undefined || algorithm === "AES_GCM",
-    "InvalidParameter",
-    "algorithm must be AES_GCM.",
-  );
+  readGcm(request.algorithm);
   const aad = readAad(context, request.aad, request.encryptionContext);
   const iv = readOptionalIv(request.iv);
 
@@ -55,7 +50,6 @@ export function advanceDecrypt(
   ensure(keyId !== undefined, "MissingParameter", "keyId is required with iv.");
   const key = resolveKey(context, keyId);
   assertSymmetric(key);
-  encryptionAlgorithm(key.identity.spec, algorithm);
   const version = key.initialVersion;
   return answer(context, version, openUnder(context, "detached", version, iv, blob, aad));
 }

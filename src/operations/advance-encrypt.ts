@@ -1,8 +1,6 @@
 /** AdvanceEncrypt: a self-describing blob under the primary version of a symmetric key. */
 
-import { ensure } from "../errors.ts";
 import { assertSymmetric } from "../keys/key.ts";
-import { encryptionAlgorithm } from "../keys/key-spec.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import {
@@ -10,8 +8,8 @@ import {
   checkFields,
   fields,
   readAad,
+  readGcm,
   readOptionalIv,
-  readOptionalString,
   readPayload,
   readString,
 } from "./input.ts";
@@ -44,19 +42,13 @@ export function advanceEncrypt(
 ): MaybePromise<AdvanceEncryptResponse> {
   checkFields(request, FIELDS);
   const keyId = readString(request.keyId, "keyId");
-  const plaintext = readPayload(request.plaintext, "plaintext");
-  ensure(
-    plaintext.length <= context.maxPlaintextLength,
-    "InvalidParameter",
-    `plaintext must have at most ${context.maxPlaintextLength} bytes.`,
-  );
-  const requested = readOptionalString(request.algorithm, "algorithm");
+  const plaintext = readPayload(request.plaintext, "plaintext", context.maxPlaintextLength);
+  readGcm(request.algorithm);
   const aad = readAad(context, request.aad, request.encryptionContext);
   const iv = readOptionalIv(request.iv);
 
   const key = resolveKey(context, keyId);
   assertSymmetric(key);
-  encryptionAlgorithm(key.identity.spec, requested);
   const version = key.primaryVersion;
   return whenReady(sealUnder(context, "advance", version, plaintext, aad, iv), (sealed) => ({
     keyId: key.keyId,

@@ -59,11 +59,7 @@ export function encrypt(context: OperationContext, request: EncryptRequest): May
   const algorithm = encryptionAlgorithm(key.identity.spec, requested);
   if (algorithm !== "AES_GCM") return encryptOaep(context, key, algorithm, plaintext, request);
 
-  ensure(
-    plaintext.length <= context.maxPlaintextLength,
-    "InvalidParameter",
-    `plaintext must have at most ${context.maxPlaintextLength} bytes.`,
-  );
+  readPayload(plaintext, "plaintext", context.maxPlaintextLength);
   const aad = readAad(context, request.aad, request.encryptionContext);
   const version = key.initialVersion;
   return whenReady(

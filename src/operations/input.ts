@@ -58,16 +58,21 @@ function isKnown(name: string, known: Fields): boolean {
   return false;
 }
 
+/** Refuses a field. Called behind an `if`: a message built for nothing costs as much as all checks together. */
+function refuse(code: "MissingParameter" | "InvalidParameter", name: string, fault: string): never {
+  throw new KmsError(code, `${name} ${fault}`);
+}
+
 function ensurePresent(value: unknown, name: string): void {
-  ensure(value !== undefined, "MissingParameter", `${name} is required.`);
+  if (value === undefined) refuse("MissingParameter", name, "is required.");
 }
 
 /** Reads a name: a key reference, an alias, an algorithm. */
 export function readString(value: unknown, name: string): string {
   ensurePresent(value, name);
-  ensure(typeof value === "string", "InvalidParameter", `${name} must be a string.`);
-  ensure(value.length > 0, "MissingParameter", `${name} must not be empty.`);
-  ensure(value.length <= MAX_NAME_LENGTH, "InvalidParameter", `${name} is too long.`);
+  if (typeof value !== "string") return refuse("InvalidParameter", name, "must be a string.");
+  if (value.length === 0) refuse("MissingParameter", name, "must not be empty.");
+  if (value.length > MAX_NAME_LENGTH) refuse("InvalidParameter", name, "is too long.");
   return value;
 }
 
@@ -84,32 +89,40 @@ export function readChoice<T extends string>(
 ): T {
   if (value === undefined && absent !== undefined) return absent;
   ensurePresent(value, name);
-  ensure(choices.includes(value as T), "InvalidParameter", `${name} must be one of ${choices.join(", ")}.`);
+  if (!choices.includes(value as T))
+    refuse("InvalidParameter", name, `must be one of ${choices.join(", ")}.`);
   return value as T;
 }
 
 export function readOptionalBoolean(value: unknown, name: string): boolean | undefined {
-  ensure(value === undefined || typeof value === "boolean", "InvalidParameter", `${name} must be a boolean.`);
+  if (value !== undefined && typeof value !== "boolean") {
+    return refuse("InvalidParameter", name, "must be a boolean.");
+  }
   return value;
 }
 
 export function readInteger(value: unknown, name: string, min: number, max: number, absent?: number): number {
   if (value === undefined && absent !== undefined) return absent;
   ensurePresent(value, name);
-  ensure(
-    typeof value === "number" && Number.isInteger(value) && value >= min && value <= max,
-    "InvalidParameter",
-    `${name} must be an integer from ${min} to ${max}.`,
-  );
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+    return refuse("InvalidParameter", name, `must be an integer from ${min} to ${max}.`);
+  }
   return value;
+}
+
+/** Reads the algorithm of a call that has only one. */
+export function readGcm(value: unknown): void {
+  if (value !== undefined && readString(value, "algorithm") !== "AES_GCM") {
+    refuse("InvalidParameter", "algorithm", "must be AES_GCM.");
+  }
 }
 
 /** Reads bytes that must be there: not empty, at most `max` long. */
 export function readPayload(value: unknown, name: string, max: number = MAX_PAYLOAD_LENGTH): Uint8Array {
   ensurePresent(value, name);
   ensureBytes(value, name);
-  ensure(value.length > 0, "MissingParameter", `${name} must not be empty.`);
-  ensure(value.length <= max, "InvalidParameter", `${name} must have at most ${max} bytes.`);
+  if (value.length === 0) refuse("MissingParameter", name, "must not be empty.");
+  if (value.length > max) refuse("InvalidParameter", name, `must have at most ${max} bytes.`);
   return value;
 }
 
@@ -117,11 +130,9 @@ export function readPayload(value: unknown, name: string, max: number = MAX_PAYL
 export function readCiphertextBlob(value: unknown): Uint8Array {
   ensurePresent(value, "ciphertextBlob");
   ensureBytes(value, "ciphertextBlob");
-  ensure(
-    value.length <= MAX_BLOB_LENGTH,
-    "InvalidParameter",
-    `ciphertextBlob must have at most ${MAX_BLOB_LENGTH} bytes.`,
-  );
+  if (value.length > MAX_BLOB_LENGTH) {
+    refuse("InvalidParameter", "ciphertextBlob", `must have at most ${MAX_BLOB_LENGTH} bytes.`);
+  }
   return value;
 }
 
@@ -144,17 +155,15 @@ export function readAad(
   names: { readonly aad: string; readonly context: string } = { aad: "aad", context: "encryptionContext" },
 ): Uint8Array {
   if (encryptionContext !== undefined) {
-    ensure(aad === undefined, "InvalidParameter", `${names.aad} and ${names.context} exclude each other.`);
+    if (aad !== undefined) refuse("InvalidParameter", names.aad, `and ${names.context} exclude each other.`);
     return context.contextEncoding === "keyplane"
       ? context.contexts.encode(encryptionContext, names.context)
       : context.router.hash("SHA-256", transferContextText(encryptionContext, names.context));
   }
   if (aad === undefined) return NO_AAD;
   ensureBytes(aad, names.aad);
-  ensure(
-    aad.length <= MAX_AAD_LENGTH,
-    "InvalidParameter",
-    `${names.aad} must have at most ${MAX_AAD_LENGTH} bytes.`,
-  );
+  if (aad.length > MAX_AAD_LENGTH) {
+    refuse("InvalidParameter", names.aad, `must have at most ${MAX_AAD_LENGTH} bytes.`);
+  }
   return aad;
 }

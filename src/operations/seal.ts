@@ -3,7 +3,7 @@
  * self-describing blob). Used by every operation that makes or opens AES-GCM ciphertext.
  */
 
-import { copyBytes } from "../bytes.ts";
+import { copyBytes, copyShort } from "../bytes.ts";
 import {
   BLOB_HEADER_LENGTH,
   type FrameMode,
@@ -93,7 +93,7 @@ function seal(
     return { ciphertextBlob: sealed, iv };
   }
   const blob = context.slab.take(SEALED_OFFSET + plaintext.length + TAG_LENGTH);
-  blob.set(version.blobHeader, 0);
+  copyShort(version.blobHeader, 0, blob, 0, BLOB_HEADER_LENGTH);
   const iv = blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET);
   if (chosenIv === undefined) context.ivs.fill(iv);
   else iv.set(chosenIv);

@@ -276,7 +276,7 @@ export const DEFECTS = [
   {
     name: "aad: the header is not bound",
     file: "src/envelope/ciphertext-blob.ts",
-    find: "  frame.set(header, headerStart);\n",
+    find: "  copyShort(header, 0, frame, headerStart, BLOB_HEADER_LENGTH);\n",
     replace: "",
     tests: [BLOB],
   },

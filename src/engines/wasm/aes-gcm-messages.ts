@@ -4,9 +4,13 @@
  * checked by the callers.
  */
 
+import { copyShort } from "../../bytes.ts";
 import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
+
+/** Up to here a loop copies quicker than a view and `set`. */
+const SHORT_LENGTH = 64;
 
 export class MessageRunner {
   readonly #kernel: Kernel;
@@ -61,8 +65,9 @@ export class MessageRunner {
       return;
     }
     this.#sealInArena(holder, iv, plaintext, aad);
-    const end = this.#dataStart + plaintext.length + TAG_LENGTH;
-    out.set(this.#memory.subarray(this.#dataStart, end), offset);
+    const length = plaintext.length + TAG_LENGTH;
+    if (length <= SHORT_LENGTH) copyShort(this.#memory, this.#dataStart, out, offset, length);
+    else out.set(this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
   }
 
   /** Leaves ciphertext ‖ tag, which is public, at the start of the data region. */
