@@ -42,7 +42,7 @@ if (existsSync(report)) {
   ).length;
   for (const file of testResults) {
     for (const test of file.assertionResults) {
-      if (test.status === "pending") console.log(`skipped: ${test.fullName}`);
+      if (test.status === "pending" || test.status === "skipped") console.log(`skipped: ${test.fullName}`);
     }
   }
 }
