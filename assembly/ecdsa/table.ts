@@ -50,7 +50,10 @@ export function loadEntry(out: usize, entry: usize): void {
   unpack(out + Y, entry + 32);
 }
 
-/** Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is infinity; each Z lacks the factor in TABLE_STEP. */
+/**
+ * Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is
+ * infinity; each Z lacks the factor that is the Z of TABLE_STEP.
+ */
 function storeAffine<C>(table: usize, count: u32, kept: u32): void {
   copyElement(TABLE_INVERSE, placeOf(0) + Z);
   for (let i: u32 = 1; i < count; ++i) {
