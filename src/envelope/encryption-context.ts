@@ -4,12 +4,16 @@
  */
 
 import { concatBytes } from "../bytes.ts";
-import { ensure, KmsError } from "../errors.ts";
+import { KmsError } from "../errors.ts";
 
 /** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
 export type EncryptionContext = Readonly<Record<string, string>>;
 
-type Pair = readonly [key: string, value: string];
+/** The pairs of a context: `values[i]` belongs to `names[i]`. */
+interface Pairs {
+  readonly names: readonly string[];
+  readonly values: readonly string[];
+}
 
 /** First byte of an encoded context. */
 const ENCODING_VERSION = 1;
@@ -25,21 +29,28 @@ const encoder = new TextEncoder();
  *
  * @throws KmsError `InvalidParameter` unless it is a plain object of strings whose JSON has at most 8192 characters
  */
-function readPairs(context: unknown, name: string): Pair[] {
+function readPairs(context: unknown, name: string): Pairs {
   if (!isPlainObject(context)) return refuse(name, "must be a plain object of strings.");
-  const pairs: Pair[] = [];
+  const names = Object.keys(context);
+  const values: string[] = [];
   let units = 0;
-  for (const key of Object.keys(context)) {
+  for (let i = 0; i < names.length; i++) {
+    const key = names[i] as string;
     const value = context[key];
     if (typeof value !== "string") return refuse(name, "must have string values only.");
     units += key.length + value.length;
     if (units > MAX_JSON_LENGTH) refuse(name, TOO_LONG);
-    pairs.push([key, value]);
+    values.push(value);
   }
-  const punctuation = 6 * pairs.length + 2;
+  const pairs = { names, values };
+  const punctuation = 6 * names.length + 2;
   if (units * MAX_JSON_EXPANSION + punctuation <= MAX_JSON_LENGTH) return pairs;
-  if (JSON.stringify(Object.fromEntries(pairs)).length > MAX_JSON_LENGTH) refuse(name, TOO_LONG);
+  if (JSON.stringify(Object.fromEntries(entriesOf(pairs))).length > MAX_JSON_LENGTH) refuse(name, TOO_LONG);
   return pairs;
+}
+
+function entriesOf({ names, values }: Pairs): [string, string][] {
+  return names.map((key, i) => [key, values[i] as string]);
 }
 
 function refuse(name: string, fault: string): never {
@@ -65,16 +76,16 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Encodes the keys for sorting. @throws KmsError `InvalidParameter`: a lone surrogate has no UTF-8 form of its own */
-function sortedByKeyBytes(pairs: readonly Pair[], name: string): (readonly [Uint8Array, Pair])[] {
-  for (const pair of pairs) {
-    ensure(
-      !LONE_SURROGATE.test(pair[0]) && !LONE_SURROGATE.test(pair[1]),
-      "InvalidParameter",
-      `${name} must not hold lone surrogates.`,
-    );
+/** Sorts pairs by the UTF-8 of their keys. @throws KmsError `InvalidParameter`: a lone surrogate has no UTF-8 of its own */
+function sortedByKeyBytes(pairs: Pairs, name: string): (readonly [Uint8Array, string, string])[] {
+  const entries = entriesOf(pairs);
+  for (const [key, value] of entries) {
+    if (LONE_SURROGATE.test(key) || LONE_SURROGATE.test(value))
+      refuse(name, "must not hold lone surrogates.");
   }
-  return pairs.map((pair) => [encoder.encode(pair[0]), pair] as const).sort(([a], [b]) => compareBytes(a, b));
+  return entries
+    .map(([key, value]) => [encoder.encode(key), key, value] as const)
+    .sort(([a], [b]) => compareBytes(a, b));
 }
 
 /**
@@ -84,28 +95,39 @@ function sortedByKeyBytes(pairs: readonly Pair[], name: string): (readonly [Uint
  * @throws KmsError `InvalidParameter` naming `name`
  */
 export function encodeContext(context: unknown, name: string): Uint8Array {
-  const pairs = readPairs(context, name);
+  return encodePairs(readPairs(context, name), name);
+}
+
+function encodePairs(pairs: Pairs, name: string): Uint8Array {
   return encodeAscii(pairs) ?? encodeUtf8(pairs, name);
 }
 
 /** Encodes pairs of ASCII strings, whose code units are their bytes; undefined when there are others. */
-function encodeAscii(pairs: readonly Pair[]): Uint8Array | undefined {
-  const sorted = pairs.length > 1 ? [...pairs].sort(([a], [b]) => (a < b ? -1 : 1)) : pairs;
+function encodeAscii({ names, values }: Pairs): Uint8Array | undefined {
   let length = 3;
-  for (const pair of sorted) length += 4 + pair[0].length + pair[1].length;
+  let isSorted = true;
+  for (let i = 0; i < names.length; i++) {
+    length += 4 + (names[i] as string).length + (values[i] as string).length;
+    if (i > 0 && (names[i - 1] as string) > (names[i] as string)) isSorted = false;
+  }
+  const order = isSorted ? undefined : sortedOrder(names);
   const bytes = new Uint8Array(length);
   bytes[0] = ENCODING_VERSION;
-  bytes[1] = sorted.length >>> 8;
-  bytes[2] = sorted.length & 0xff;
+  bytes[1] = names.length >>> 8;
+  bytes[2] = names.length & 0xff;
   let offset = 3;
-  for (const pair of sorted) {
-    for (const text of pair) {
-      const end = writeAscii(bytes, offset, text);
-      if (end === 0) return undefined;
-      offset = end;
-    }
+  for (let i = 0; i < names.length; i++) {
+    const index = order === undefined ? i : (order[i] as number);
+    offset = writeAscii(bytes, offset, names[index] as string);
+    if (offset !== 0) offset = writeAscii(bytes, offset, values[index] as string);
+    if (offset === 0) return undefined;
   }
   return bytes;
+}
+
+/** Orders indices by name. The order of code units is that of bytes where all of them are ASCII. */
+function sortedOrder(names: readonly string[]): number[] {
+  return names.map((_, i) => i).sort((a, b) => ((names[a] as string) < (names[b] as string) ? -1 : 1));
 }
 
 /** Writes length (2) ‖ text and returns the offset behind it, or 0 when a character is not ASCII. */
@@ -123,9 +145,9 @@ function writeAscii(bytes: Uint8Array, start: number, text: string): number {
   return units < 0x80 ? offset + length : 0;
 }
 
-function encodeUtf8(pairs: readonly Pair[], name: string): Uint8Array {
-  const parts: Uint8Array[] = [Uint8Array.of(ENCODING_VERSION), uint16(pairs.length)];
-  for (const [key, [, text]] of sortedByKeyBytes(pairs, name)) {
+function encodeUtf8(pairs: Pairs, name: string): Uint8Array {
+  const parts: Uint8Array[] = [Uint8Array.of(ENCODING_VERSION), uint16(pairs.names.length)];
+  for (const [key, , text] of sortedByKeyBytes(pairs, name)) {
     const value = encoder.encode(text);
     parts.push(uint16(key.length), key, uint16(value.length), value);
   }
@@ -144,7 +166,7 @@ function uint16(value: number): Uint8Array {
  */
 export function transferContextText(context: unknown, name: string): Uint8Array {
   const text = sortedByKeyBytes(readPairs(context, name), name)
-    .map(([, [key, value]]) => `${key}=${value}`)
+    .map(([, key, value]) => `${key}=${value}`)
     .join("&");
   return encoder.encode(text);
 }
@@ -167,9 +189,9 @@ export class ContextCache {
   encode(context: unknown, name: string): Uint8Array {
     if (this.#bytes !== undefined && this.#isLast(context)) return this.#bytes;
     const pairs = readPairs(context, name);
-    const bytes = encodeAscii(pairs) ?? encodeUtf8(pairs, name);
-    this.#names = pairs.map(([key]) => key);
-    this.#values = pairs.map(([, value]) => value);
+    const bytes = encodePairs(pairs, name);
+    this.#names = pairs.names;
+    this.#values = pairs.values;
     this.#bytes = bytes;
     return bytes;
   }
