@@ -38,5 +38,3 @@ export async function outcome(call: () => unknown): Promise<string> {
     throw error;
   }
 }
-
-export const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
