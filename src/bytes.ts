@@ -78,6 +78,18 @@ export function copyShort(
   for (let i = 0; i < length; i++) target[targetStart + i] = source[sourceStart + i] as number;
 }
 
+/** Writes public bytes as lower-case hexadecimal. Never for keys: a string cannot be wiped. */
+export function publicToHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Reads an even number of hexadecimal digits, which the caller has checked. */
+export function hexToBytes(digits: string): Uint8Array {
+  return Uint8Array.from({ length: digits.length / 2 }, (_, i) =>
+    Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16),
+  );
+}
+
 /** Compares public bytes. Time depends on the contents. */
 export function equalBytesVartime(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;

@@ -1,5 +1,6 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
+import { publicToHex } from "../bytes.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
@@ -232,7 +233,7 @@ const LOW_DIGITS: readonly string[] = Array.from({ length: 1024 }, (_, low) =>
 
 /** Makes request ids: a random prefix for this Kms and a counter. */
 function requestIds(): () => string {
-  const prefix = Array.from(randomBytes(8), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const prefix = publicToHex(randomBytes(8));
   let high = 0;
   let low = 0;
   let start = `${prefix}-0`;

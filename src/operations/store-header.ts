@@ -3,6 +3,7 @@
  * It is plain JSON, for nothing in it is secret. The layout is docs/key-record.md, [ROOT-1] to [ROOT-6].
  */
 
+import { hexToBytes, publicToHex } from "../bytes.ts";
 import type { KeyVault } from "../engines/key-vault.ts";
 import type { KdfParameters } from "../engines/root-key.ts";
 import { isPlainObject } from "../envelope/encryption-context.ts";
@@ -21,22 +22,18 @@ export interface StoreHeader {
 
 const encoder = new TextEncoder();
 
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 function fromHex(text: unknown): Uint8Array {
   ensure(
     typeof text === "string" && /^([0-9a-f]{2})+$/.test(text),
     "Rejected.RecordCorrupt",
     "The store's header is damaged.",
   );
-  return Uint8Array.from(text.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  return hexToBytes(text);
 }
 
 /** Binds the check to the parameters, so that a header with weaker ones does not verify. */
 function identityOf(kdf: KdfParameters, storeId: Uint8Array): ReturnType<typeof recordIdentity> {
-  return recordIdentity("header", `${FORMAT} ${toHex(storeId)} ${JSON.stringify(kdf)}`);
+  return recordIdentity("header", `${FORMAT} ${publicToHex(storeId)} ${JSON.stringify(kdf)}`);
 }
 
 /** Starts the header of a new store. */
@@ -50,7 +47,7 @@ export function newStoreHeader(
     seal: (vault) => {
       const check = vault.seal(identityOf(kdf, storeId), new Uint8Array(0));
       return encoder.encode(
-        JSON.stringify({ format: FORMAT, storeId: toHex(storeId), kdf, check: toHex(check) }),
+        JSON.stringify({ format: FORMAT, storeId: publicToHex(storeId), kdf, check: publicToHex(check) }),
       );
     },
   };
@@ -92,7 +89,7 @@ function readKdf(value: unknown): KdfParameters {
   const count = (name: string): number =>
     Number.isInteger(kdf[name]) && (kdf[name] as number) > 0 ? (kdf[name] as number) : Number.NaN;
   if (kdf["name"] === "none") return { name: "none" };
-  const salt = toHex(fromHex(kdf["salt"]));
+  const salt = publicToHex(fromHex(kdf["salt"]));
   if (kdf["name"] === "pbkdf2-sha-256" && count("iterations") <= MAX_ITERATIONS) {
     return { name: "pbkdf2-sha-256", iterations: count("iterations"), salt };
   }

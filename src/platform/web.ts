@@ -1,5 +1,6 @@
 /** The portable platform (browsers, edge runtimes): the wasm engine, PBKDF2 by Web Cryptography, no files. */
 
+import { hexToBytes, publicToHex } from "../bytes.ts";
 import type { Engine, EngineName } from "../engines/engine.ts";
 import { randomBytes } from "../engines/random.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
@@ -24,7 +25,7 @@ function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine | undefined 
 }
 
 function newKdf(): KdfParameters {
-  const salt = Array.from(randomBytes(SALT_LENGTH), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const salt = publicToHex(randomBytes(SALT_LENGTH));
   return { name: "pbkdf2-sha-256", iterations: PBKDF2_ITERATIONS, salt };
 }
 
@@ -40,7 +41,7 @@ async function deriveFromPassphrase(
     false,
     ["deriveBits"],
   );
-  const salt = Uint8Array.from(kdf.salt.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  const salt = hexToBytes(kdf.salt) as Uint8Array<ArrayBuffer>;
   const parameters = { name: "PBKDF2", hash: "SHA-256", salt, iterations: kdf.iterations };
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, imported, ROOT_KEY_LENGTH * 8));
 }
