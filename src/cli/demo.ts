@@ -9,7 +9,15 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Readable, Writable } from "node:stream";
-import { createRootKeyFile, type KeySpec, Kms, KmsError, type KmsErrorCode } from "../index.ts";
+import {
+  createRootKeyFile,
+  type KeySpec,
+  type KeyStore,
+  Kms,
+  KmsError,
+  type KmsErrorCode,
+  memoryStore,
+} from "../index.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
 import { decryptStream, encryptStream } from "../stream.ts";
 import { type DemoSource, fileSource, trackedFiles } from "./demo-source.ts";
@@ -174,12 +182,27 @@ async function signManifest(kms: Kms, keyIds: KeyIds, source: DemoSource, digest
   }
 }
 
+/** Gives SQLite, or where this runtime has no driver one memory store, which outlives a closed Kms but not the process. */
+async function storeSource(file: string): Promise<() => KeyStore> {
+  const trial = sqliteStore({ file });
+  try {
+    await trial.open();
+  } catch (error) {
+    if (!(error instanceof KmsError) || error.code !== "Rejected.UnsupportedOperation") throw error;
+    say(`No SQLite here (${error.message}) The keys stay in memory.`);
+    const memory = memoryStore();
+    return () => memory;
+  }
+  await trial.close();
+  return () => sqliteStore({ file });
+}
+
 async function run(folder: string, source: DemoSource): Promise<void> {
   const rootKeyFile = join(folder, "root.key");
   const encrypted = join(folder, "file.keyplane");
   await createRootKeyFile(rootKeyFile);
-  const open = (): Promise<Kms> =>
-    Kms.open({ store: sqliteStore({ file: join(folder, "keys.db") }), rootKey: { file: rootKeyFile } });
+  const newStore = await storeSource(join(folder, "keys.db"));
+  const open = (): Promise<Kms> => Kms.open({ store: newStore(), rootKey: { file: rootKeyFile } });
 
   let kms = await open();
   const keyIds = await createKeys(kms);
