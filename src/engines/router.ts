@@ -239,10 +239,18 @@ export class Router {
   /** Returns a lookup that keeps, for each key version, the engine it gave first. */
   pinned(): AesLookup {
     const pins = new Map<KeyVersion, TrustedAesKey>();
+    let lastVersion: KeyVersion | undefined;
+    let lastKey: TrustedAesKey | undefined;
     return (version, byteLength) => {
-      const pin = pins.get(version) ?? this.aesGcm(version, byteLength);
-      pins.set(version, pin);
-      return pin;
+      if (lastVersion === version && lastKey !== undefined) return lastKey;
+      let key = pins.get(version);
+      if (key === undefined) {
+        key = this.aesGcm(version, byteLength);
+        pins.set(version, key);
+      }
+      lastVersion = version;
+      lastKey = key;
+      return key;
     };
   }
 }
