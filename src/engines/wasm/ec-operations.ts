@@ -120,10 +120,11 @@ export class EcOperations {
   #writeSignJob(job: SignJob, index: number, hedged: boolean): void {
     const { memory, items, itemLength } = this.#kernel;
     const item = items + index * itemLength;
-    memory.set(job.scalar, item + ItemPart.key);
     this.#writeDigest(job.digest, item);
     this.#random.writeTo(memory, item + ItemPart.random, SCALAR_LENGTH);
     if (hedged) this.#random.writeTo(memory, item + ItemPart.extra, SCALAR_LENGTH);
+    // Last, so that nothing between here and the kernel, which wipes it, can throw.
+    memory.set(job.scalar, item + ItemPart.key);
   }
 
   #signItems({ curve, nonceHash }: SignJob, count: number, { lowS, hedged }: SignFlags): void {

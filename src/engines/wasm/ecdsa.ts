@@ -1,6 +1,6 @@
 /** ECDSA of the wasm engine: checks arguments and self-tests, hashes messages, and brings signatures into their formats. */
 
-import { concatBytes, ensureBytes } from "../../bytes.ts";
+import { concatBytes, copyBytes, ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import {
   encodeDerSignature,
@@ -160,12 +160,11 @@ export class WasmEcdsa implements Ecdsa {
   }
 
   sign(key: EcPrivateKey, signable: Signable, options?: SignEcdsaOptions): Uint8Array {
-    const secret = this.#signer(key);
     const signing = checkSigning(options);
-    return encode(
-      this.#operations.signOne(this.#signJob(secret, signable, signing), signing),
-      signing.format,
-    );
+    const job = this.#signJob(this.#signer(key), signable, signing);
+    // Reading the signable may have run code of the caller that destroyed the key.
+    this.#keys.privateKey(key);
+    return encode(this.#operations.signOne(job, signing), signing.format);
   }
 
   verify(key: EcPublicKey, signable: Signable, signature: Uint8Array, options?: VerifyEcdsaOptions): boolean {
@@ -181,7 +180,13 @@ export class WasmEcdsa implements Ecdsa {
     this.#state.require();
     checkItems(items);
     const signing = checkSigning(options);
-    const jobs = items.map(({ key, signable }) => this.#signJob(this.#signer(key), signable, signing));
+    const keys: EcPrivateKey[] = [];
+    const jobs = items.map(({ key, signable }) => {
+      keys.push(key);
+      return this.#signJob(this.#signer(key), signable, signing);
+    });
+    // Reading a later item may have run code of the caller that destroyed the key of an earlier one.
+    for (const key of keys) this.#keys.privateKey(key);
     return this.#operations.sign(jobs, signing).map((result) => encode(result, signing.format));
   }
 
@@ -228,7 +233,8 @@ export class WasmEcdsa implements Ecdsa {
       const digest = hashRaw(this.#hashKernel, facts, checked.message);
       return { curve, scalar, digest, nonceHash: facts.id };
     }
-    const { digest } = checked;
+    // A copy of its own: reading later items may run code of the caller.
+    const digest = copyBytes(checked.digest);
     const hash = nonceHash ?? HASH_OF_LENGTH.get(digest.length);
     ensure(
       hash !== undefined,
@@ -248,11 +254,11 @@ export class WasmEcdsa implements Ecdsa {
     const checked = checkSignable(signable);
     ensureBytes(signature, "signature");
     const read = format === "der" ? readDerSignature : readP1363Signature;
-    const pair = read(key.curve, signature);
+    const pair = read(key.curve, copyBytes(signature));
     if (pair === undefined || (lowS && !hasLowS(key.curve, pair))) return undefined;
     const digest =
       checked.kind === "digest"
-        ? checked.digest
+        ? copyBytes(checked.digest)
         : hashRaw(this.#hashKernel, hashFacts(checked.hash), checked.message);
     return { key, digest, pair };
   }
@@ -271,6 +277,7 @@ export class WasmEcdsa implements Ecdsa {
     const { id: nonceHash } = hashFacts("SHA-256");
     const { pair } = this.#operations.signOne({ curve, scalar, digest, nonceHash }, PLAIN);
     const [consistent] = this.#operations.verify([{ key: publicOf(curve, point), digest, pair }]);
+    if (consistent !== true) scalar.fill(0);
     ensure(consistent === true, "InternalFailure", "The generated key failed its pairwise consistency test.");
   }
 

@@ -328,3 +328,42 @@ describe.each(CURVES)("ECDSA on $curve", ({ curve, noble }) => {
     }
   });
 });
+
+test("a key destroyed while a later item of its batch is read does not sign", () => {
+  const engine = createWasmEngine();
+  const ecdsa = engine.ecdsa;
+  if (ecdsa === undefined) throw new Error("the engine has no ECDSA");
+  const [first, second] = [1, 2].map((byte) =>
+    ecdsa.importPrivateKey("P-256", new Uint8Array(32).fill(byte)),
+  );
+  if (first === undefined || second === undefined) throw new Error("internal: no keys");
+  const digest = new Uint8Array(32).fill(7);
+  const destroying = {
+    key: second,
+    get signable(): Uint8Array {
+      first.destroy();
+      return digest;
+    },
+  };
+  const refused = expect.objectContaining({ code: "InvalidParameter" });
+  expect(() => ecdsa.signBatch([{ key: first, signable: digest }, destroying])).toThrow(refused);
+  engine.close();
+});
+
+test("a digest changed while a later item of its batch is read is signed as it was", () => {
+  const engine = createWasmEngine();
+  const ecdsa = engine.ecdsa;
+  if (ecdsa === undefined) throw new Error("the engine has no ECDSA");
+  const key = ecdsa.importPrivateKey("secp256k1", new Uint8Array(32).fill(3));
+  const digest = new Uint8Array(32).fill(7);
+  const expected = ecdsa.sign(key, digest);
+  const changing = {
+    key,
+    get signable(): Uint8Array {
+      digest.fill(8);
+      return digest;
+    },
+  };
+  expect(ecdsa.signBatch([{ key, signable: digest }, changing])[0]).toEqual(expected);
+  engine.close();
+});
