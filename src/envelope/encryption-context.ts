@@ -187,7 +187,9 @@ export class ContextCache {
 
   /** Encodes like `encodeContext`. @throws KmsError `InvalidParameter` naming `name` */
   encode(context: unknown, name: string): Uint8Array {
-    if (this.#bytes !== undefined && this.#isLast(context)) return this.#bytes;
+    // Held here, since reading the context may run code of the caller that encodes another one meanwhile.
+    const last = this.#bytes;
+    if (last !== undefined && isSame(context, this.#names, this.#values)) return last;
     const pairs = readPairs(context, name);
     const bytes = encodePairs(pairs, name);
     this.#names = pairs.names;
@@ -195,15 +197,15 @@ export class ContextCache {
     this.#bytes = bytes;
     return bytes;
   }
+}
 
-  #isLast(context: unknown): boolean {
-    if (!isPlainObject(context)) return false;
-    const names = Object.keys(context);
-    if (names.length !== this.#names.length) return false;
-    for (let i = 0; i < names.length; i++) {
-      const key = names[i] ?? "";
-      if (key !== this.#names[i] || context[key] !== this.#values[i]) return false;
-    }
-    return true;
+function isSame(context: unknown, names: readonly string[], values: readonly string[]): boolean {
+  if (!isPlainObject(context)) return false;
+  const own = Object.keys(context);
+  if (own.length !== names.length) return false;
+  for (let i = 0; i < own.length; i++) {
+    const key = own[i] ?? "";
+    if (key !== names[i] || context[key] !== values[i]) return false;
   }
+  return true;
 }

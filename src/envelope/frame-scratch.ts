@@ -36,6 +36,8 @@ export class FrameScratch {
       writeFrame(frame, mode, header, iv, aad);
       return frame;
     }
+    // Forgotten first: should the writing fail, the frame before is no more.
+    this.#aad = undefined;
     if (this.#view.length !== length) this.#view = this.#buffer.subarray(0, length);
     writeFrame(this.#view, mode, header, iv, aad);
     this.#mode = mode;

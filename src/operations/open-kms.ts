@@ -1,9 +1,9 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
-import { publicToHex } from "../bytes.ts";
+import { copyBytes, ensureBytes, publicToHex } from "../bytes.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
-import { deriveRecordKey, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
+import { deriveRecordKey, ROOT_KEY_LENGTH, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
 import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
@@ -93,12 +93,35 @@ function readRootKeyOption(rootKey: unknown): RootKeyOption | undefined {
     "InvalidParameter",
     "rootKey must be { bytes }, { passphrase } or { file }.",
   );
-  const value = (rootKey as Record<string, unknown>)[kind];
-  const valid =
-    (kind !== "bytes" && typeof value === "string" && value.length > 0) ||
-    (kind !== "file" && value instanceof Uint8Array && value.length > 0);
-  ensure(valid, "InvalidParameter", `rootKey.${kind} has the wrong type or is empty.`);
-  return rootKey as RootKeyOption;
+  return copyRootKey(kind, (rootKey as Record<string, unknown>)[kind]);
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/**
+ * Copies the secret before the first wait: its owner may wipe the original as soon as the call has returned.
+ *
+ * @throws KmsError `InvalidParameter`
+ */
+function copyRootKey(kind: (typeof ROOT_KEY_KINDS)[number], value: unknown): RootKeyOption {
+  if (kind !== "bytes" && typeof value === "string") {
+    ensure(value.length > 0, "InvalidParameter", `rootKey.${kind} must not be empty.`);
+    // UTF-8 has no form of its own for these: two passphrases would be one.
+    ensure(!LONE_SURROGATE.test(value), "InvalidParameter", `rootKey.${kind} must not hold lone surrogates.`);
+    return kind === "file" ? { file: value } : { passphrase: value };
+  }
+  ensure(kind !== "file", "InvalidParameter", "rootKey.file must be a string.");
+  ensureBytes(value, `rootKey.${kind}`);
+  ensure(value.length > 0, "InvalidParameter", `rootKey.${kind} must not be empty.`);
+  if (kind === "passphrase") return { passphrase: copyBytes(value) };
+  ensure(value.length === ROOT_KEY_LENGTH, "InvalidParameter", "rootKey.bytes must be 32 bytes.");
+  return { bytes: copyBytes(value) };
+}
+
+function wipeRootKey(rootKey: RootKeyOption | undefined): void {
+  if (rootKey === undefined) return;
+  if ("bytes" in rootKey) rootKey.bytes.fill(0);
+  else if ("passphrase" in rootKey && typeof rootKey.passphrase !== "string") rootKey.passphrase.fill(0);
 }
 
 /** @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure` */
@@ -141,10 +164,15 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     "rootKey is required with a persistent store.",
   );
 
-  const rows = await store.open();
+  const rows = await store.open().catch((error: unknown) => {
+    wipeRootKey(rootKey);
+    throw error;
+  });
   let vault: KeyVault | undefined;
   try {
-    vault = await openVault(store, rows, rootKey, choice, platform, engineOf);
+    vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
+      wipeRootKey(rootKey),
+    );
     const router = new Router(engineOf, choice, vault);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });

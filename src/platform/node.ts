@@ -57,6 +57,7 @@ async function readFile(path: string): Promise<Uint8Array> {
   const handle = await open(path, "r").catch((cause: unknown) => {
     throw new KmsError("InvalidRootKey", "The root key file cannot be opened.", { cause });
   });
+  const buffer = new Uint8Array(ROOT_KEY_LENGTH + 1);
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) throw new KmsError("InvalidRootKey", "The root key file is not a file.");
@@ -66,14 +67,13 @@ async function readFile(path: string): Promise<Uint8Array> {
         "The root key file must be readable by its owner only (mode 0600).",
       );
     }
-    const buffer = new Uint8Array(ROOT_KEY_LENGTH + 1);
     const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
     if (bytesRead !== ROOT_KEY_LENGTH) {
-      buffer.fill(0);
       throw new KmsError("InvalidRootKey", "The root key file must hold exactly 32 bytes.");
     }
     return buffer.slice(0, ROOT_KEY_LENGTH);
   } finally {
+    buffer.fill(0);
     await handle.close();
   }
 }

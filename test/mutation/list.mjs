@@ -297,8 +297,8 @@ export const DEFECTS = [
   {
     name: "context: the cache compares names only",
     file: "src/envelope/encryption-context.ts",
-    find: "if (key !== this.#names[i] || context[key] !== this.#values[i]) return false;",
-    replace: "if (key !== this.#names[i]) return false;",
+    find: "if (key !== names[i] || context[key] !== values[i]) return false;",
+    replace: "if (key !== names[i]) return false;",
     tests: [SCRATCH],
   },
   {

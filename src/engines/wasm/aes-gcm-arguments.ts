@@ -31,7 +31,8 @@ export function checkMessage(
   ensureBytes(data, dataName);
   ensure(data.length <= MESSAGE_LIMIT, "InvalidParameter", `${dataName} is longer than AES-GCM allows.`);
   if (aad === undefined) return NO_AAD;
-  if (aad !== lastAad) {
+  // A known array needs no second look but for one thing: it may have been transferred away since.
+  if (aad !== lastAad || aad.length === 0) {
     ensureBytes(aad, "aad");
     lastAad = aad;
   }

@@ -3,6 +3,7 @@
  * used one is wiped and given away, and rebuilt from the key's own bytes when it is needed again.
  */
 
+import { ensure } from "../../errors.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** Where the bytes of one AES key live, with the context and the tables they occupy at the moment; -1 stands for none. */
@@ -140,7 +141,9 @@ export class KeyContexts {
     for (const holder of this.#live) if (holder.owner === owner) this.destroy(holder);
   }
 
+  /** @throws KmsError `InvalidParameter` for a destroyed key, whose bytes are zeros by now */
   #build(holder: KeyHolder): number {
+    ensure(!holder.destroyed, "InvalidParameter", "key was destroyed.");
     const slot = this.#slots.oldest();
     const occupant = this.#slots.occupants[slot];
     if (occupant !== undefined) this.#evict(occupant);
