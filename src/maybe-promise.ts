@@ -26,3 +26,17 @@ export function finallyRun<T>(work: () => MaybePromise<T>, last: () => void): Ma
   last();
   return result;
 }
+
+/** Runs `undo` if the work fails, now or later. */
+export function onFailure<T>(work: () => MaybePromise<T>, undo: () => void): MaybePromise<T> {
+  const failed = (error: unknown): never => {
+    undo();
+    throw error;
+  };
+  try {
+    const result = work();
+    return result instanceof Promise ? result.catch(failed) : result;
+  } catch (error) {
+    return failed(error);
+  }
+}

@@ -6,7 +6,7 @@
 import { randomBytes } from "../engines/random.ts";
 import type { FrameMode } from "../envelope/ciphertext-blob.ts";
 import { assertSymmetric } from "../keys/key.ts";
-import { type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { type MaybePromise, onFailure, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import {
   type AadFields,
@@ -66,15 +66,17 @@ function makeDataKey(
   assertSymmetric(key);
   const version = mode === "detached" ? key.initialVersion : key.primaryVersion;
   const plaintext = randomBytes(length);
-  return whenReady(sealUnder(context, mode, version, plaintext, aad), (sealed) => ({
-    plaintext,
-    ciphertextBlob: sealed.ciphertextBlob,
-    iv: sealed.iv,
-    algorithm: "AES_GCM",
-    keyId: key.keyId,
-    keyVersionId: version.keyVersionId,
-    requestId: context.nextRequestId(),
-  }));
+  const seal = (): MaybePromise<GenerateDataKeyResponse> =>
+    whenReady(sealUnder(context, mode, version, plaintext, aad), (sealed) => ({
+      plaintext,
+      ciphertextBlob: sealed.ciphertextBlob,
+      iv: sealed.iv,
+      algorithm: "AES_GCM",
+      keyId: key.keyId,
+      keyVersionId: version.keyVersionId,
+      requestId: context.nextRequestId(),
+    }));
+  return onFailure(seal, () => void plaintext.fill(0));
 }
 
 function withoutPlaintext(

@@ -196,8 +196,12 @@ export class KeyRecords {
     random: Uint8Array,
   ): { version: KeyVersion; rows: StoreChange[] } {
     const keyVersionId = formatKeyVersionId(newKeyVersionIdBytes(random));
-    const bytes = this.#vault.seal(materialIdentity(key.identity, keyVersionId), material);
-    material.fill(0);
+    let bytes: Uint8Array;
+    try {
+      bytes = this.#vault.seal(materialIdentity(key.identity, keyVersionId), material);
+    } finally {
+      material.fill(0);
+    }
     const counts = materialOf(key.identity.spec).type === "aes";
     const usage = counts ? new UsageCounter(0, this.#usageLimit) : undefined;
     const rows: StoreChange[] = [{ action: "put", kind: "version", id: keyVersionId, bytes }];
