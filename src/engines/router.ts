@@ -9,6 +9,7 @@ import { materialIdentity } from "../keys/key-record.ts";
 import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { type BulkKey, BulkKeys } from "./bulk-keys.ts";
+import { type EciesEngine, servesEcies } from "./ecies.ts";
 import type {
   AesGcm,
   AesKey,
@@ -49,16 +50,21 @@ export interface EcBinding {
   readonly privateKey: EcPrivateKey;
   readonly publicKey: EcPublicKey;
 }
+export interface EciesBinding {
+  readonly engine: EciesEngine;
+  readonly privateKey: EcPrivateKey;
+  readonly publicKey: EcPublicKey;
+}
 /** HMAC takes key bytes, not a handle: they stay here, under the engines, and are wiped with the rest. */
 export interface HmacBinding {
   sign(message: Uint8Array): Uint8Array;
 }
 
-/** The handles of one key version, by engine for AES since "auto" may use both. */
+/** The handles of one key version, by engine for AES and EC since "auto" may use both. */
 interface Slot {
   aes: Partial<Record<EngineName, AesBinding>>;
   rsa?: RsaBinding;
-  ec?: EcBinding;
+  ec: Partial<Record<EngineName, EcBinding>>;
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
 }
 
@@ -155,16 +161,30 @@ export class Router {
   }
 
   ec(version: KeyVersion): EcBinding {
-    const slot = slotOf(version);
-    if (slot.ec !== undefined) return slot.ec;
+    return this.#bindEc(version, this.#choose("ecdsa", 0));
+  }
+
+  /** The key for encryption; the engine does all of it, the exchange and the hashes. */
+  ecies(version: KeyVersion): EciesBinding {
+    const engine = this.#choose("ecdh", 0);
+    if (!servesEcies(engine)) throw new Error("internal: an engine has ECDH but not what ECIES needs with it");
+    const { privateKey, publicKey } = this.#bindEc(version, engine);
+    return { engine, privateKey, publicKey };
+  }
+
+  #bindEc(version: KeyVersion, engine: Engine): EcBinding {
+    const { ec } = slotOf(version);
+    const known = ec[engine.name];
+    if (known !== undefined) return known;
     const facts = materialOf(version.key.identity.spec);
     if (facts.type !== "ec") throw new Error("internal: not an EC key");
-    const ecdsa = served(this.#choose("ecdsa", 0).ecdsa);
+    const ecdsa = served(engine.ecdsa);
     const privateKey = this.#withMaterial(version, (material) =>
       ecdsa.importPrivateKey(facts.curve, material),
     );
-    slot.ec = { ecdsa, privateKey, publicKey: ecdsa.publicKey(privateKey) };
-    return slot.ec;
+    const binding = { ecdsa, privateKey, publicKey: ecdsa.publicKey(privateKey) };
+    ec[engine.name] = binding;
+    return binding;
   }
 
   hmac(version: KeyVersion): HmacBinding {
@@ -231,7 +251,7 @@ export class Router {
     if (slot === undefined) return;
     for (const binding of Object.values(slot.aes)) binding.key.destroy();
     slot.rsa?.privateKey.destroy();
-    slot.ec?.privateKey.destroy();
+    for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
     slot.hmac?.keyBytes.fill(0);
     version.engineSlot = undefined;
   }
@@ -295,7 +315,7 @@ export function chooseEngine(
 }
 
 function slotOf(version: KeyVersion): Slot {
-  version.engineSlot ??= { aes: {} } satisfies Slot;
+  version.engineSlot ??= { aes: {}, ec: {} } satisfies Slot;
   return version.engineSlot as Slot;
 }
 

@@ -5,7 +5,7 @@
 
 import type { EngineName } from "./engine.ts";
 
-export type RoutedPrimitive = "aesGcm" | "rsa" | "ecdsa" | "hmac";
+export type RoutedPrimitive = "aesGcm" | "rsa" | "ecdsa" | "ecdh" | "hmac";
 
 /** Takes payloads of at most `maxBytes`. */
 export interface Route {
@@ -26,6 +26,10 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
     { engine: "wasm", maxBytes: ANY_SIZE },
   ],
   ecdsa: [
+    { engine: "wasm", maxBytes: ANY_SIZE },
+    { engine: "node", maxBytes: ANY_SIZE },
+  ],
+  ecdh: [
     { engine: "wasm", maxBytes: ANY_SIZE },
     { engine: "node", maxBytes: ANY_SIZE },
   ],

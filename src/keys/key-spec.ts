@@ -20,7 +20,11 @@ export type KeySpec =
 
 export type KeyUsage = "ENCRYPT/DECRYPT" | "SIGN/VERIFY" | "GENERATE_VERIFY_MAC";
 
-export type EncryptionAlgorithm = "AES_GCM" | "RSAES_OAEP_SHA_256" | "RSAES_OAEP_SHA_1";
+export type EncryptionAlgorithm =
+  | "AES_GCM"
+  | "RSAES_OAEP_SHA_256"
+  | "RSAES_OAEP_SHA_1"
+  | "ECIES_DH_SHA_1_XOR_HMAC";
 export type SignatureAlgorithm =
   | "RSA_PSS_SHA_256"
   | "RSA_PSS_SHA_384"
@@ -57,8 +61,8 @@ const SPECS: Readonly<Record<KeySpec, SpecFacts>> = {
   RSA_2048: { material: { type: "rsa", modulusBits: 2048 }, usages: SIGN_OR_ENCRYPT },
   RSA_3072: { material: { type: "rsa", modulusBits: 3072 }, usages: SIGN_OR_ENCRYPT },
   RSA_4096: { material: { type: "rsa", modulusBits: 4096 }, usages: SIGN_OR_ENCRYPT },
-  EC_P256: { material: { type: "ec", curve: "P-256" }, usages: ["SIGN/VERIFY"] },
-  EC_P256K: { material: { type: "ec", curve: "secp256k1" }, usages: ["SIGN/VERIFY"] },
+  EC_P256: { material: { type: "ec", curve: "P-256" }, usages: SIGN_OR_ENCRYPT },
+  EC_P256K: { material: { type: "ec", curve: "secp256k1" }, usages: SIGN_OR_ENCRYPT },
   HMAC_SHA_256: {
     material: { type: "hmac", hash: "SHA-256", byteLength: 32 },
     usages: ["GENERATE_VERIFY_MAC"],
@@ -157,16 +161,25 @@ export function signatureScheme(
   return { algorithm: algorithm as SignatureAlgorithm, scheme };
 }
 
+/** Encryption algorithms of each kind of key, the default first. */
+const ENCRYPTION_ALGORITHMS: Readonly<Record<KeyMaterialType["type"], readonly EncryptionAlgorithm[]>> = {
+  aes: ["AES_GCM"],
+  rsa: ["RSAES_OAEP_SHA_256", "RSAES_OAEP_SHA_1"],
+  ec: ["ECIES_DH_SHA_1_XOR_HMAC"],
+  hmac: [],
+};
+
 /**
  * Resolves the encryption algorithm of a call.
  *
- * @param requested the request's `algorithm`; absent = AES_GCM or RSAES_OAEP_SHA_256
+ * @param requested the request's `algorithm`; absent = AES_GCM, RSAES_OAEP_SHA_256 or ECIES_DH_SHA_1_XOR_HMAC
  * @throws KmsError `InvalidParameter` when the spec has no such algorithm
  */
 export function encryptionAlgorithm(spec: KeySpec, requested: string | undefined): EncryptionAlgorithm {
-  const isRsa = SPECS[spec].material.type === "rsa";
-  const algorithm = requested ?? (isRsa ? "RSAES_OAEP_SHA_256" : "AES_GCM");
-  const known = isRsa ? Object.hasOwn(OAEP_HASHES, algorithm) : algorithm === "AES_GCM";
-  if (!known) throw new KmsError("InvalidParameter", `algorithm is not one that ${spec} encrypts with.`);
-  return algorithm as EncryptionAlgorithm;
+  const algorithms = ENCRYPTION_ALGORITHMS[SPECS[spec].material.type];
+  const algorithm =
+    requested === undefined ? algorithms[0] : algorithms.find((known) => known === requested);
+  if (algorithm === undefined)
+    throw new KmsError("InvalidParameter", `algorithm is not one that ${spec} encrypts with.`);
+  return algorithm;
 }

@@ -1,7 +1,8 @@
-/** Decrypt: opens the detached output of Encrypt and GenerateDataKey, and RSA-OAEP. */
+/** Decrypt: opens the detached output of Encrypt and GenerateDataKey, RSA-OAEP, and ECIES. */
 
+import { decryptEcies } from "../engines/ecies.ts";
 import { ensure, invalidCiphertext } from "../errors.ts";
-import { assertUsable } from "../keys/key.ts";
+import { assertUsable, type KeyVersion } from "../keys/key.ts";
 import { type EncryptionAlgorithm, encryptionAlgorithm, OAEP_HASHES } from "../keys/key-spec.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { ensureNoAad } from "./encrypt.ts";
@@ -61,8 +62,7 @@ export function decrypt(context: OperationContext, request: DecryptRequest): Dec
 
   if (algorithm !== "AES_GCM") {
     ensureNoAad(request);
-    const { rsa, privateKey } = context.router.rsa(version);
-    const plaintext = rsa.decryptOaep(privateKey, sealed, { hash: OAEP_HASHES[algorithm] });
+    const plaintext = decryptAsymmetric(context, version, algorithm, sealed);
     if (plaintext === undefined) throw invalidCiphertext();
     return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
   }
@@ -71,4 +71,18 @@ export function decrypt(context: OperationContext, request: DecryptRequest): Dec
   ensure(iv !== undefined, "MissingParameter", "iv is required for AES_GCM.");
   const plaintext = openUnder(context, "detached", version, iv, sealed, aad);
   return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+}
+
+function decryptAsymmetric(
+  context: OperationContext,
+  version: KeyVersion,
+  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  if (algorithm === "ECIES_DH_SHA_1_XOR_HMAC") {
+    const { engine, privateKey } = context.router.ecies(version);
+    return decryptEcies(engine, privateKey, ciphertext);
+  }
+  const { rsa, privateKey } = context.router.rsa(version);
+  return rsa.decryptOaep(privateKey, ciphertext, { hash: OAEP_HASHES[algorithm] });
 }

@@ -1,7 +1,8 @@
-/** Encrypt: detached ciphertext under the initial version of a symmetric key, or RSA-OAEP. */
+/** Encrypt: detached ciphertext under the initial version of a symmetric key, RSA-OAEP, or ECIES. */
 
+import { encryptEcies } from "../engines/ecies.ts";
 import { ensure } from "../errors.ts";
-import { assertUsable, type Key } from "../keys/key.ts";
+import { assertUsable, type Key, type KeyVersion } from "../keys/key.ts";
 import {
   type EncryptionAlgorithm,
   encryptionAlgorithm,
@@ -38,7 +39,7 @@ export interface EncryptRequest extends AadFields {
 export interface EncryptResponse extends ResponseMetadata {
   readonly keyId: string;
   readonly keyVersionId: string;
-  /** Ciphertext ‖ tag, or the OAEP ciphertext. */
+  /** Ciphertext ‖ tag, or the OAEP or ECIES ciphertext. */
   readonly ciphertextBlob: Uint8Array;
   readonly iv?: Uint8Array;
   readonly algorithm: EncryptionAlgorithm;
@@ -57,7 +58,7 @@ export function encrypt(context: OperationContext, request: EncryptRequest): May
   const key = resolveKey(context, keyId);
   assertUsable(key, "ENCRYPT/DECRYPT");
   const algorithm = encryptionAlgorithm(key.identity.spec, requested);
-  if (algorithm !== "AES_GCM") return encryptOaep(context, key, algorithm, plaintext, request);
+  if (algorithm !== "AES_GCM") return encryptAsymmetric(context, key, algorithm, plaintext, request);
 
   readPayload(plaintext, "plaintext", context.maxPlaintextLength);
   const aad = readAad(context, request.aad, request.encryptionContext);
@@ -75,15 +76,41 @@ export function encrypt(context: OperationContext, request: EncryptRequest): May
   );
 }
 
-function encryptOaep(
+function encryptAsymmetric(
   context: OperationContext,
   key: Key,
-  algorithm: keyof typeof OAEP_HASHES,
+  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
   plaintext: Uint8Array,
   request: EncryptRequest,
 ): EncryptResponse {
   ensureNoAad(request);
-  const facts = materialOf(key.identity.spec);
+  const version = key.initialVersion;
+  const ciphertextBlob =
+    algorithm === "ECIES_DH_SHA_1_XOR_HMAC"
+      ? encryptToEc(context, version, plaintext)
+      : encryptOaep(context, version, algorithm, plaintext);
+  return {
+    keyId: key.keyId,
+    keyVersionId: version.keyVersionId,
+    ciphertextBlob,
+    algorithm,
+    requestId: context.nextRequestId(),
+  };
+}
+
+function encryptToEc(context: OperationContext, version: KeyVersion, plaintext: Uint8Array): Uint8Array {
+  readPayload(plaintext, "plaintext", context.maxPlaintextLength);
+  const { engine, publicKey } = context.router.ecies(version);
+  return encryptEcies(engine, publicKey, plaintext);
+}
+
+function encryptOaep(
+  context: OperationContext,
+  version: KeyVersion,
+  algorithm: keyof typeof OAEP_HASHES,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const facts = materialOf(version.key.identity.spec);
   const hash = OAEP_HASHES[algorithm];
   const max = facts.type === "rsa" ? oaepMaxPlaintext(facts.modulusBits, hash) : 0;
   ensure(
@@ -91,15 +118,8 @@ function encryptOaep(
     "InvalidParameter",
     `plaintext must have at most ${max} bytes for ${algorithm}.`,
   );
-  const version = key.initialVersion;
   const { rsa, publicKey } = context.router.rsa(version);
-  return {
-    keyId: key.keyId,
-    keyVersionId: version.keyVersionId,
-    ciphertextBlob: rsa.encryptOaep(publicKey, plaintext, { hash }),
-    algorithm,
-    requestId: context.nextRequestId(),
-  };
+  return rsa.encryptOaep(publicKey, plaintext, { hash });
 }
 
 /** Refuses what asymmetric algorithms cannot bind, rather than dropping it. @throws KmsError `InvalidParameter` */

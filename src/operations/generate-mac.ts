@@ -1,6 +1,7 @@
 /** GenerateMac and VerifyMac: HMAC under a key of usage GENERATE_VERIFY_MAC. */
 
 import { ensureBytes } from "../bytes.ts";
+import { equalMacs } from "../engines/equal-macs.ts";
 import { ensure } from "../errors.ts";
 import { assertUsable, type KeyVersion } from "../keys/key.ts";
 import type { MacAlgorithm } from "../keys/key-spec.ts";
@@ -85,12 +86,4 @@ export function verifyMac(context: OperationContext, request: VerifyMacRequest):
     algorithm,
     requestId: context.nextRequestId(),
   };
-}
-
-/** Compares without stopping at the first difference; the lengths are public. */
-function equalMacs(expected: Uint8Array, given: Uint8Array): boolean {
-  if (expected.length !== given.length) return false;
-  let difference = 0;
-  for (let i = 0; i < expected.length; i++) difference |= (expected[i] ?? 0) ^ (given[i] ?? 0);
-  return difference === 0;
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const ID = /\[((?:BLOB|AAD|CTX|VND|REC|ROOT|STR)-\d+)\]/g;
+const ID = /\[((?:BLOB|AAD|CTX|VND|REC|ROOT|STR|ECIES)-\d+)\]/g;
 
 /** Reads every file of a folder with one of these endings. */
 function textsOf(folder: string, ...endings: string[]): string[] {
@@ -34,7 +34,7 @@ describe("numbered requirements", () => {
       families.set(family, [...(families.get(family) ?? []), id]);
     }
     expect([...families.keys()]).toEqual(
-      expect.arrayContaining(["BLOB", "AAD", "CTX", "VND", "REC", "ROOT"]),
+      expect.arrayContaining(["BLOB", "AAD", "CTX", "VND", "REC", "ROOT", "ECIES"]),
     );
     for (const [family, ids] of families) {
       expect(ids).toEqual(ids.map((_, i) => `${family}-${i + 1}`));

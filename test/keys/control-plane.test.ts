@@ -52,11 +52,15 @@ describe("createKey", () => {
     expect((await kms.describeKey({ keyId })).keyMetadata).toEqual(keyMetadata);
   });
 
-  test("makes an AES-256 key if nothing is said, and an RSA key for encryption if asked", async () => {
+  test("makes an AES-256 key if nothing is said, and RSA and EC keys for encryption if asked", async () => {
     const kms = await openKms();
     expect((await kms.createKey()).keyMetadata.keySpec).toBe("Aliyun_AES_256");
     const rsa = { keySpec: "RSA_2048", keyUsage: "ENCRYPT/DECRYPT" } as const;
     expect((await kms.createKey(rsa)).keyMetadata.keyUsage).toBe("ENCRYPT/DECRYPT");
+    for (const keySpec of ["EC_P256", "EC_P256K"] as const) {
+      const { keyMetadata } = await kms.createKey({ keySpec, keyUsage: "ENCRYPT/DECRYPT" });
+      expect(keyMetadata).toMatchObject({ keySpec, keyUsage: "ENCRYPT/DECRYPT" });
+    }
   });
 
   const REFUSED: readonly (readonly [string, CreateKeyRequest, string])[] = [
@@ -64,7 +68,7 @@ describe("createKey", () => {
     ["a spec of Object.prototype", odd({ keySpec: "toString" }), "InvalidParameter"],
     ["a null spec", odd({ keySpec: null }), "InvalidParameter"],
     ["signing with AES", { keyUsage: "SIGN/VERIFY" }, "InvalidParameter"],
-    ["encrypting with EC", { keySpec: "EC_P256", keyUsage: "ENCRYPT/DECRYPT" }, "InvalidParameter"],
+    ["MACs with EC", { keySpec: "EC_P256", keyUsage: "GENERATE_VERIFY_MAC" }, "InvalidParameter"],
     ["MACs with RSA", { keySpec: "RSA_2048", keyUsage: "GENERATE_VERIFY_MAC" }, "InvalidParameter"],
     ["imported material", { origin: "EXTERNAL" }, "Unsupported.Origin"],
     ["an unknown origin", odd({ origin: "external" }), "InvalidParameter"],
