@@ -4,9 +4,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BUILD_NAMES, BYTES_FOLDER, buildWasm, MODULES } from "./build-wasm.mjs";
 import { digestOf, filesBelow, findCompiler, ROOT, whenChanged } from "./files.mjs";
 
-const KERNEL_BYTES = "src/engines/wasm/kernel-bytes.ts";
+const BYTES_FILES = Object.values(MODULES).map(({ bytesFile }) => `${BYTES_FOLDER}/${bytesFile}`);
 const LOCK = "package-lock.json";
 const ADDON_INPUTS = ["native", "binding.gyp", "test/native/fake_pkcs11.cc", ".config/build-addon.mjs", LOCK];
 
@@ -21,7 +22,7 @@ function tsc(...args) {
 /** Removes what an earlier build left in dist/ and no source stands for any more. */
 function removeStale() {
   const sources = new Set(filesBelow(["src"]).map((file) => file.slice("src/".length, -".ts".length)));
-  sources.add(KERNEL_BYTES.slice("src/".length, -".ts".length));
+  for (const file of BYTES_FILES) sources.add(file.slice("src/".length, -".ts".length));
   const visit = (folder) => {
     for (const entry of readdirSync(join(ROOT, "dist", folder), { withFileTypes: true })) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
@@ -43,9 +44,8 @@ export async function build({ compiler } = {}) {
     name: "wasm",
     stamp: "build/wasm.stamp",
     digest: digestOf(["assembly", ".config/build-wasm.mjs", LOCK]),
-    outputs: [KERNEL_BYTES, "dist/base.wasm", "dist/simd.wasm", "dist/relaxed.wasm", "dist/wasm.json"],
+    outputs: [...BYTES_FILES, ...BUILD_NAMES.map((name) => `dist/${name}.wasm`), "dist/wasm.json"],
     run: async () => {
-      const { buildWasm } = await import("./build-wasm.mjs");
       const built = await buildWasm({ outDir: join(ROOT, "dist") });
       const facts = Object.entries(built).map(([name, { byteLength, sha256 }]) => [
         name,

@@ -27,7 +27,7 @@ function runs(command, ...args) {
 async function wasmIsReproducible() {
   const folder = mkdtempSync(join(tmpdir(), "keyplane-wasm-"));
   try {
-    await buildWasm({ outDir: folder, bytesFile: join(folder, "kernel-bytes.ts") });
+    await buildWasm({ outDir: folder, bytesDir: folder });
     const files = readdirSync(folder)
       .filter((name) => name.endsWith(".wasm"))
       .sort();

@@ -19,7 +19,7 @@ export function filesBelow(paths) {
       return;
     }
     for (const name of readdirSync(absolute).sort()) {
-      if (name !== "node_modules" && name !== "kernel-bytes.ts") visit(join(path, name));
+      if (name !== "node_modules" && !name.endsWith("-bytes.ts")) visit(join(path, name));
     }
   };
   for (const path of paths) visit(path);

@@ -1,6 +1,7 @@
 /**
- * The fixed arena: which bytes of linear memory belong to whom. The memory never grows and holds no heap;
+ * The fixed arena of the main module: which bytes of linear memory belong to whom. The memory never grows and holds no heap;
  * docs/memory-map.md draws the same map and says when each region is wiped. The builds differ from `AES_GCM_CONTEXTS` on.
+ * Other modules compile the hashes too, whose regions lie at the same addresses there.
  */
 
 /** Working state of the AES-GCM message in progress; aes-gcm/gcm.ts and aes-gcm/gcm-simd.ts divide it. */
@@ -81,33 +82,6 @@ export const AES_GCM_BULK_LENGTH: usize = 0x5000;
 export const AES_GCM_BULK_COUNT: u32 = ASC_FEATURE_SIMD ? 16 : 0;
 /** From how many bytes on one message is quicker with these tables; never where only batches are. */
 export const AES_GCM_BULK_FROM: u32 = ASC_FEATURE_RELAXED_SIMD ? 0x7fffffff : 512;
-
-/** Everything of the elliptic curves lies from here on: first what one wipe covers, then public tables. */
-export const ECC: usize = ASC_FEATURE_SIMD ? 0x1c0000 : 0x80000;
-
-/** Working numbers of a modular inversion; int/inverse.ts divides it. */
-export const ECC_INVERSE: usize = ECC;
-
-/** Elements that field, point and scalar arithmetic work on; ecdsa/state.ts divides it. */
-export const ECC_STATE: usize = ECC + 0x100;
-export const ECC_SECRETS_LENGTH: usize = 0x1000;
-
-/** What the host asks for and gets, item by item; ecdsa/index.ts divides an item. */
-export const ECC_ITEMS: usize = ECC + 0x1000;
-export const ECC_ITEM_LENGTH: usize = 0x300;
-export const ECC_ITEM_COUNT: u32 = 32;
-
-/** Points whose multiples become a table, and small tables of affine points. */
-export const ECC_POINTS: usize = ECC + 0x8000;
-export const ECC_SMALL_TABLES: usize = ECC + 0xe000;
-
-/** What stands for the key of zeros that every generator of nonces starts with, for each hash. */
-export const ECC_FIRST_KEYS: usize = ECC + 0xf000;
-
-/** Tables of the generators of both curves, built at first use, and of public keys that verify often. */
-export const ECC_TABLES: usize = ECC + 0x10000;
-export const ECC_TABLE_LENGTH: usize = 0x25000;
-export const ECC_KEY_COUNT: u32 = 12;
 
 /**
  * Overwrites a region with zeros.

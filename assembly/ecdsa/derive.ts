@@ -1,8 +1,8 @@
 /** ECDH (SP 800-56A, 5.7.1.2). */
 
-import { ECC_SMALL_TABLES } from "../memory";
 import { fieldInvert } from "./field";
 import { ITEM_EXTRA, ITEM_RANDOM, ITEM_SIGNATURE, itemAt } from "./items";
+import { ECC_SMALL_TABLES } from "./memory";
 import { multiplyByHalves, multiplyByWindows, PEER_POINTS } from "./multiply";
 import { Z } from "./point";
 import { bytesOfElement, elementOfBytes } from "./scalar";

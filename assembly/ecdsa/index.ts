@@ -4,8 +4,13 @@
  */
 
 import { isHash } from "../hash/hash";
-import { hashWipe } from "../hash/index";
 import { copyElement } from "../int/limbs";
+import { HASH_REGIONS, HASH_REGIONS_LENGTH, wipe } from "../memory";
+import { deriveItem } from "./derive";
+import { decodePoint } from "./encoding";
+import { constants, P256, Secp256k1 } from "./field";
+import { GENERATOR_X } from "./generated/constants";
+import { ITEM_EXTRA, ITEM_KEY, ITEM_POINT, ITEM_RESULT, ITEM_SIGNATURE, ITEM_TABLE, itemAt } from "./items";
 import {
   ECC,
   ECC_ITEM_COUNT,
@@ -13,19 +18,16 @@ import {
   ECC_SECRETS_LENGTH,
   ECC_TABLE_LENGTH,
   ECC_TABLES,
-  wipe,
-} from "../memory";
-import { deriveItem } from "./derive";
-import { decodePoint } from "./encoding";
-import { constants, P256, Secp256k1 } from "./field";
-import { GENERATOR_X } from "./generated/constants";
-import { ITEM_EXTRA, ITEM_KEY, ITEM_POINT, ITEM_RESULT, ITEM_SIGNATURE, ITEM_TABLE, itemAt } from "./items";
+} from "./memory";
 import { publicKeyOfItem, signItems } from "./sign";
 import { TABLE_BASE } from "./state";
 import { storeLargeTable } from "./table";
 import { loadPublicKey, verifyItems } from "./verify";
 
-export { ECC_ITEM_COUNT, ECC_ITEM_LENGTH, ECC_ITEMS, ECC_KEY_COUNT } from "../memory";
+export { ECC_ITEM_COUNT, ECC_ITEM_LENGTH, ECC_ITEMS, ECC_KEY_COUNT } from "./memory";
+
+/** Which build this is, for the host: 0 base, 2 relaxed. */
+export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 0;
 
 const P256_CURVE: u32 = 0;
 const KEY_TABLES: usize = ECC_TABLES + 2 * ECC_TABLE_LENGTH;
@@ -76,7 +78,7 @@ export function ecdsaSign(curve: u32, hash: u32, count: u32, lowS: u32, hedged: 
     signItems<Secp256k1>(generatorTable<Secp256k1>(curve), hash, count, lowS !== 0, hedged !== 0);
   }
   wipeItems(count);
-  hashWipe();
+  wipe(HASH_REGIONS, HASH_REGIONS_LENGTH);
   return 1;
 }
 

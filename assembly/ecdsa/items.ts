@@ -1,6 +1,6 @@
 /** Divides an item of ECC_ITEMS: what the host writes and reads, and what a batch keeps of an item between its passes. */
 
-import { ECC_ITEM_LENGTH, ECC_ITEMS } from "../memory";
+import { ECC_ITEM_LENGTH, ECC_ITEMS } from "./memory";
 
 /** Private key, 32 bytes; or the public point, x and y of 32 bytes each. */
 export const ITEM_KEY: usize = 0;

@@ -2,7 +2,8 @@
 
 import { digestLengthOf } from "../hash/hash";
 import { hmacFinal, hmacInit, hmacStart, hmacUpdate } from "../hash/hmac";
-import { ECC_FIRST_KEYS, HMAC_CONTEXT } from "../memory";
+import { HMAC_CONTEXT } from "../memory";
+import { ECC_FIRST_KEYS } from "./memory";
 import { bytesOfElement, elementOfBytes, isScalar } from "./scalar";
 import { NONCE } from "./state";
 

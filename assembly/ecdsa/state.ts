@@ -1,6 +1,6 @@
 /** Divides ECC_STATE, which is wiped after each call: one name for each element that is in use at the same time as others. */
 
-import { ECC_POINTS, ECC_STATE } from "../memory";
+import { ECC_POINTS, ECC_STATE } from "./memory";
 
 const SLOT: usize = 80;
 

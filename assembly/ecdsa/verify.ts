@@ -1,7 +1,6 @@
 /** Verification of ECDSA signatures (FIPS 186-5, 6.4.4), in batches that share the inversion modulo n. Everything here is public. */
 
 import { addLimbs, bitsAt, carryLimbs, copyElement, isZero, notBelow, pack } from "../int/limbs";
-import { ECC_SMALL_TABLES } from "../memory";
 import {
   constants,
   enterField,
@@ -22,6 +21,7 @@ import {
   ITEM_TABLE,
   itemAt,
 } from "./items";
+import { ECC_SMALL_TABLES } from "./memory";
 import { recode, recodedBits } from "./multiply";
 import { addMixedVartime, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import {

@@ -4,7 +4,7 @@
  * even g taken at once for public numbers.
  */
 
-import { ECC_INVERSE } from "../memory";
+import { ECC_INVERSE } from "../ecdsa/memory";
 import { bitsAt } from "./limbs";
 
 const MASK_30: i64 = 0x3fffffff;

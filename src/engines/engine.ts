@@ -241,6 +241,14 @@ export type Hkdf = (
 /** What an engine serves, as data: per primitive the parameter values it takes. */
 export type Capabilities = Readonly<Record<string, readonly string[]>>;
 
+/** Compiled modules of the wasm engine, each of any of its builds. */
+export interface WasmModules {
+  /** AES-GCM, hashes, HMAC and AES key wrap: `base.wasm`, `simd.wasm` or `relaxed.wasm`. */
+  readonly main?: WebAssembly.Module | undefined;
+  /** Elliptic curves: `ecc-base.wasm` or `ecc-relaxed.wasm`. */
+  readonly ecc?: WebAssembly.Module | undefined;
+}
+
 /** A set of primitives over one implementation. An unserved primitive is undefined. */
 export interface Engine {
   readonly name: EngineName;

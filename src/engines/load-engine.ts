@@ -1,13 +1,16 @@
 /** Finds an engine by name and loads its code when it is first asked for. */
 
 import { ensure, KmsError } from "../errors.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, WasmModules } from "./engine.ts";
 
 export interface LoadEngineOptions {
   /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
   readonly relaxedSimd?: "auto" | "off" | "force";
-  /** A compiled `base.wasm`, `simd.wasm` or `relaxed.wasm` for runtimes that refuse to compile bytes. */
-  readonly wasm?: WebAssembly.Module;
+  /**
+   * Compiled modules for runtimes that refuse to compile bytes; a bare module is the main one. What is absent is compiled
+   * when it is first needed.
+   */
+  readonly wasm?: WebAssembly.Module | WasmModules;
 }
 
 const OPTION_NAMES: readonly string[] = ["relaxedSimd", "wasm"];

@@ -1,5 +1,6 @@
 /** Finds what no scenario reaches, so that a kernel cannot join a build without joining the gate. */
 
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import { instrumentCoverage, type Site } from "./instrument.ts";
 import { openRig } from "./rig.ts";
 import type { Scenario } from "./scenario.ts";
@@ -23,7 +24,7 @@ export interface Coverage {
 export function coverageOf(
   wasm: Uint8Array,
   scenarios: readonly Scenario[],
-  options: { readonly engine: boolean },
+  options: { readonly engine: WasmModule | false },
 ): Coverage {
   const lines = parseWat(toWat(wasm));
   const names = exportedFunctions(lines);

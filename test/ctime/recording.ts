@@ -4,6 +4,7 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import { openRig } from "./rig.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -47,7 +48,7 @@ function record(
   wasm: Uint8Array<ArrayBuffer>,
   scenarios: readonly Scenario[],
   inputNumber: number,
-  options: { readonly engine: boolean },
+  options: { readonly engine: WasmModule | false },
 ): RecordedCall[] {
   const recorded: RecordedCall[] = [];
   // A module's own data segments are there before any call, in the replay too.
@@ -153,7 +154,7 @@ export function recordScript(
   wasm: Uint8Array<ArrayBuffer>,
   scenarios: readonly Scenario[],
   exportNames: readonly string[],
-  options: { readonly engine: boolean },
+  options: { readonly engine: WasmModule | false },
 ): Buffer {
   const recordings = [0, 1, 2].map((n) => record(wasm, scenarios, n, options));
   const [first] = recordings;

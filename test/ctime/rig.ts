@@ -3,6 +3,7 @@
  * while the engine instantiates the module, so that scenarios can go through the API a caller uses.
  */
 
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import type { Engine } from "../../src/engines/engine.ts";
 import { createWasmEngine } from "../../src/engines/wasm/index.ts";
 
@@ -28,8 +29,8 @@ export interface OpenRig extends Rig {
 }
 
 export interface RigOptions {
-  /** Whether an engine runs over the module; its own functions are called by name otherwise. */
-  readonly engine: boolean;
+  /** Which module of an engine this one is, with an engine over it; its own functions are called by name otherwise. */
+  readonly engine: WasmModule | false;
   readonly onCall?: (memory: () => Uint8Array) => CallListener;
 }
 
@@ -83,7 +84,7 @@ function memoryOf(exports: WebAssembly.Exports): WebAssembly.Memory {
 export function openRig(wasm: Uint8Array<ArrayBuffer>, { engine, onCall }: RigOptions): OpenRig {
   const module = new WebAssembly.Module(wasm);
   const { exports, created } = catchInstance(module, onCall, () =>
-    engine ? createWasmEngine({ wasm: module }) : new WebAssembly.Instance(module),
+    engine ? createWasmEngine({ wasm: { [engine]: module } }) : new WebAssembly.Instance(module),
   );
   const linear = memoryOf(exports);
   let view = new Uint8Array(linear.buffer);

@@ -8,6 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import type { DeclassifyPoint } from "./declassify.ts";
 import { insertFolds, type Site } from "./instrument.ts";
 import { recordScript } from "./recording.ts";
@@ -164,7 +165,7 @@ export function checkTaint(
   wasm: Uint8Array<ArrayBuffer>,
   scenarios: readonly Scenario[],
   points: readonly DeclassifyPoint[],
-  options: { readonly engine: boolean },
+  options: { readonly engine: WasmModule | false },
 ): TaintReport {
   const folder = mkdtempSync(join(tmpdir(), "keyplane-taint-"));
   try {

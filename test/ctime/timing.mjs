@@ -68,10 +68,15 @@ console.log(
 );
 const control = controlCase();
 let failed = report("-", control.name, judge(control), "leaks");
-for (const { name, bytes } of BUILDS) {
-  for (const scenario of SCENARIOS) {
+for (const { module, name, bytes } of BUILDS) {
+  for (const scenario of SCENARIOS[module]) {
     if (scenario.timed !== true || !words.every((word) => scenario.name.includes(word))) continue;
-    failed += report(name, scenario.name, judge(timedCase(scenario, SCENARIOS, bytes())), "clean");
+    failed += report(
+      name,
+      scenario.name,
+      judge(timedCase(scenario, SCENARIOS[module], { module, wasm: bytes() })),
+      "clean",
+    );
   }
 }
 console.log(failed === 0 ? "no time depends on a secret" : `${failed} failed`);

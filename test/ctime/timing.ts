@@ -3,6 +3,7 @@
  * buffers and one copy loop, since a difference of addresses or of copying shows as large as a leak.
  */
 
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import { type OpenRig, openRig } from "./rig.ts";
 import { type Input, type Scenario, seededBytes } from "./scenario.ts";
 import { toWasm } from "./wat.ts";
@@ -33,7 +34,7 @@ function poolOf(inputs: readonly Input[]): Input[] {
 export function timedCase(
   scenario: Scenario,
   others: readonly Scenario[],
-  wasm: Uint8Array<ArrayBuffer>,
+  { module, wasm }: { readonly module: WasmModule; readonly wasm: Uint8Array<ArrayBuffer> },
 ): TimedCase {
   const { inputs, name, run } = scenario;
   const other = others.find((candidate) => candidate.name === scenario.sameTraceAs);
@@ -45,7 +46,7 @@ export function timedCase(
         ? [poolOf([edge]), poolOf(inputs.slice(-POOL))]
         : [poolOf(other.inputs), poolOf(inputs)],
     run,
-    rig: openRig(wasm, { engine: true }),
+    rig: openRig(wasm, { engine: module }),
   };
 }
 

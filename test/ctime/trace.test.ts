@@ -45,7 +45,8 @@ test("every build that the package exports is there to be checked", () => {
   expect(BUILDS.map(({ name }) => `./${name}.wasm`)).toEqual(expect.arrayContaining(exported));
 });
 
-describe.each(BUILDS)("the $name build", ({ bytes, file }) => {
+describe.each(BUILDS)("the $name build", ({ module, bytes, file }) => {
+  const scenarios = SCENARIOS[module];
   const instrumented = instrument(bytes());
   test("is hashed at every site that the disassembler counts", () => {
     const counts: Record<string, number> = {};
@@ -55,21 +56,21 @@ describe.each(BUILDS)("the $name build", ({ bytes, file }) => {
   });
 
   test("has no function with secrets that no scenario enters, and few places that none reaches", () => {
-    const { missedFunctions, missedShare } = coverageOf(bytes(), SCENARIOS, { engine: true });
+    const { missedFunctions, missedShare } = coverageOf(bytes(), scenarios, { engine: module });
     expect(missedFunctions).toEqual([]);
     // What is left refuses bad arguments, which no secret does.
     expect(missedShare).toBeLessThan(MOST_MISSED);
   });
 
-  test.each(SCENARIOS)("leaves one trace for all secrets: $name", (scenario) => {
+  test.each(scenarios)("leaves one trace for all secrets: $name", (scenario) => {
     expect(scenario.inputs.length).toBeGreaterThanOrEqual(scenario.fewerInputs ?? 100);
-    const tracer = new Tracer(instrumented, { engine: true });
+    const tracer = new Tracer(instrumented, { engine: module });
     const { trace, difference } = tracer.compare(scenario);
     expect(difference && describeDifference(scenario, difference)).toBeUndefined();
     // A hash of nothing would agree with everything.
     expect(trace.count).toBeGreaterThan(1000n);
     if (scenario.sameTraceAs === undefined) return;
-    const twin = SCENARIOS.find(({ name }) => name === scenario.sameTraceAs);
+    const twin = scenarios.find(({ name }) => name === scenario.sameTraceAs);
     if (twin === undefined) throw new Error(`there is no scenario "${scenario.sameTraceAs}"`);
     const fromTwin = tracer.compareTwins(scenario, twin);
     expect(fromTwin && describeDifference(twin, fromTwin)).toBeUndefined();

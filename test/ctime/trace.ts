@@ -1,6 +1,7 @@
 /** Runs scenarios on an instrumented module and compares their traces; finds the first place where two part. */
 
 import { isDeepStrictEqual } from "node:util";
+import type { WasmModule } from "../../.config/build-wasm.mjs";
 import type { Instrumented, Site } from "./instrument.ts";
 import { type OpenRig, openRig } from "./rig.ts";
 import type { Input, Scenario } from "./scenario.ts";
@@ -34,7 +35,7 @@ export class Tracer {
   #memory: Uint8Array = new Uint8Array(0);
   #values: readonly unknown[] = [];
 
-  constructor({ wasm, sites }: Instrumented, options: { readonly engine: boolean }) {
+  constructor({ wasm, sites }: Instrumented, options: { readonly engine: WasmModule | false }) {
     this.#rig = openRig(wasm, options);
     this.#sites = sites;
     this.#globals = Object.entries(this.#rig.exports)

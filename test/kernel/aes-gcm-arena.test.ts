@@ -38,7 +38,7 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
 
   test("starts with an empty arena", () => {
     expect(driver.arena.every((byte) => byte === 0)).toBe(true);
-    expect(driver.memory.length).toBe(target === "simd" || target === "relaxed" ? 0x3e0000 : 0x2a0000);
+    expect(driver.memory.length).toBe(target === "simd" || target === "relaxed" ? 0x1c0000 : 0x80000);
   });
 
   test.each([0, 255])("loading a key writes its own context %i and scratch alone", (slot) => {

@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { buildWasm, compileKernel } from "../../.config/build-wasm.mjs";
+import { BUILD_NAMES, buildWasm, compileKernel, MODULES } from "../../.config/build-wasm.mjs";
 import { generate } from "../../assembly/generate/index.mjs";
+import { ECC_BASE_WASM_BASE64, ECC_RELAXED_WASM_BASE64 } from "../../src/engines/wasm/ecc-bytes.ts";
 import {
   BASE_WASM_BASE64,
   RELAXED_WASM_BASE64,
@@ -20,14 +22,25 @@ const ASSEMBLY = resolve(dirname(fileURLToPath(import.meta.url)), "../../assembl
 /** Id of the section that names a start function. */
 const START_SECTION = 8;
 
-const BUILDS = ["base", "simd", "relaxed"] as const;
-const CARRIED = { base: BASE_WASM_BASE64, simd: SIMD_WASM_BASE64, relaxed: RELAXED_WASM_BASE64 };
+/** What the engine carries of each build. */
+const CARRIED: Readonly<Record<string, string>> = {
+  base: BASE_WASM_BASE64,
+  simd: SIMD_WASM_BASE64,
+  relaxed: RELAXED_WASM_BASE64,
+  "ecc-base": ECC_BASE_WASM_BASE64,
+  "ecc-relaxed": ECC_RELAXED_WASM_BASE64,
+};
+/** Most bytes of each build, raw and compressed: a page waits for them. */
+const MOST_BYTES = new Map([
+  [/^base$/, [36 * 1024, 11 * 1024]],
+  [/^ecc-/, [60 * 1024, 20 * 1024]],
+] as const);
 
 describe("the build of the kernels", () => {
   const folders: string[] = [];
-  const digests: Record<(typeof BUILDS)[number], string>[] = [];
+  const digests: Record<string, string>[] = [];
   const wasm = new Map<string, Uint8Array<ArrayBuffer>>();
-  let bytesFile = "";
+  let bytesDir = "";
 
   beforeAll(async () => {
     const log = vi.spyOn(console, "log").mockReturnValue(undefined);
@@ -35,17 +48,20 @@ describe("the build of the kernels", () => {
       const root = await mkdtemp(join(tmpdir(), prefix));
       folders.push(root);
       await cp(ASSEMBLY, join(root, "assembly"), { recursive: true });
-      bytesFile = join(root, "kernel-bytes.ts");
-      const built = await buildWasm({ root, outDir: join(root, "dist"), bytesFile });
-      for (const build of BUILDS) {
-        const bytes = new Uint8Array(await readFile(built[build].file));
-        expect(built[build].byteLength).toBe(bytes.byteLength);
-        expect(built[build].sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
+      bytesDir = join(root, "bytes");
+      const built = await buildWasm({ root, outDir: join(root, "dist"), bytesDir });
+      expect(Object.keys(built)).toEqual(BUILD_NAMES);
+      const sums: Record<string, string> = {};
+      for (const [build, { file, byteLength, sha256 }] of Object.entries(built)) {
+        const bytes = new Uint8Array(await readFile(file));
+        expect(byteLength).toBe(bytes.byteLength);
+        expect(sha256).toBe(createHash("sha256").update(bytes).digest("hex"));
         wasm.set(build, bytes);
+        sums[build] = sha256;
       }
-      digests.push({ base: built.base.sha256, simd: built.simd.sha256, relaxed: built.relaxed.sha256 });
+      digests.push(sums);
     }
-    expect(log.mock.calls.flat().join("\n")).toContain(digests[0]?.relaxed);
+    expect(log.mock.calls.flat().join("\n")).toContain(digests[0]?.["relaxed"]);
     log.mockRestore();
   }, 240_000);
 
@@ -53,14 +69,15 @@ describe("the build of the kernels", () => {
     for (const folder of folders) await rm(folder, { recursive: true });
   });
 
-  test.each(BUILDS)("gives the same bytes of %s in two folders and as the engine carries", (build) => {
+  test.each(BUILD_NAMES)("gives the same bytes of %s in two folders and as the engine carries", (build) => {
     expect(digests[1]?.[build]).toBe(digests[0]?.[build]);
-    const carried = Buffer.from(CARRIED[build], "base64");
+    const carried = Buffer.from(CARRIED[build] ?? "", "base64");
     expect(createHash("sha256").update(carried).digest("hex")).toBe(digests[0]?.[build]);
   });
 
   test("writes the bytes as text for the bundlers", async () => {
-    const source = await readFile(bytesFile, "utf8");
+    const files = Object.values(MODULES).map((module) => readFile(join(bytesDir, module.bytesFile), "utf8"));
+    const source = (await Promise.all(files)).join("\n");
     for (const bytes of wasm.values()) {
       expect(source).toContain(`"${Buffer.from(bytes).toString("base64")}"`);
     }
@@ -83,14 +100,22 @@ describe("the build of the kernels", () => {
     expect(await generate({ check: true })).toBeUndefined();
   });
 
+  test.each(BUILD_NAMES)("keeps %s as small as it must be", (build) => {
+    const bytes = wasm.get(build) ?? new Uint8Array(0);
+    for (const [pattern, [raw, compressed]] of MOST_BYTES) {
+      if (!pattern.test(build)) continue;
+      expect(bytes.length).toBeLessThanOrEqual(raw);
+      expect(gzipSync(bytes, { level: 9 }).length).toBeLessThanOrEqual(compressed);
+    }
+  });
+
   test("keeps inner steps and asserts out of the release", async () => {
-    const module = new WebAssembly.Module(wasm.get("base") ?? new Uint8Array(0));
-    const names = WebAssembly.Module.exports(module).map((each) => each.name);
-    expect(
-      names.filter(
-        (name) => !/^((aesGcm|aesKwp?|hash|hmac|ecdsa|ecc|rsa)[A-Z]\w+|memory|[A-Z_]+)$/.test(name),
-      ),
-    ).toEqual([]);
+    for (const build of BUILD_NAMES) {
+      const module = new WebAssembly.Module(wasm.get(build) ?? new Uint8Array(0));
+      const names = WebAssembly.Module.exports(module).map((each) => each.name);
+      const known = /^((aesGcm|aesKwp?|hash|hmac|ecdsa|ecc|rsa)[A-Z]\w+|memory|[A-Z_]+)$/;
+      expect(names.filter((name) => !known.test(name))).toEqual([]);
+    }
     const debug = new WebAssembly.Module(
       await compileKernel({ target: "debug", entry: "assembly/probe.ts" }),
     );

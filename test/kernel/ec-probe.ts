@@ -72,7 +72,7 @@ const LIMB = (1n << 29n) - 1n;
 export const [A, B, OUT, POINT] = [0x1000, 0x1100, 0x1200, 0x1400] as const;
 
 export async function makeProbe(target: "release" | "debug") {
-  const wasm = await compileKernel({ entry: "assembly/probe-ecc.ts", target });
+  const wasm = await compileKernel({ module: "ecc", entry: "assembly/probe-ecc.ts", target });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm));
   const probe = exports as unknown as EcProbe;
   const view = new DataView(probe.memory.buffer);

@@ -22,11 +22,12 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BYTES_FOLDER, MODULES } from "../../.config/build-wasm.mjs";
 import { DEFECTS } from "./list.mjs";
 
 const ROOT = resolve(fileURLToPath(import.meta.url), "../../..");
 const COPIED = ["src", "test", "assembly", "docs", ".config", "package.json", "tsconfig.json"];
-const KERNEL_BYTES = "src/engines/wasm/kernel-bytes.ts";
+const BYTES_FILES = Object.values(MODULES).map(({ bytesFile }) => `${BYTES_FOLDER}/${bytesFile}`);
 /** Defects under test at a time, each in a copy of its own. */
 const WORKERS = 2;
 /** A run longer than this has no verdict; a defect that makes the tests hang needs other tests. */
@@ -101,8 +102,8 @@ async function judge(copy, { file, find, replace, tests }) {
   const occurrences = original.split(find).length - 1;
   if (occurrences !== 1) return `STALE: found ${occurrences} times in ${file}`;
   const isKernel = file.startsWith("assembly/");
-  const kernelBytes = join(copy, KERNEL_BYTES);
-  const built = readFileSync(kernelBytes, "utf8");
+  const readBytes = () => BYTES_FILES.map((bytesFile) => readFileSync(join(copy, bytesFile), "utf8"));
+  const built = readBytes();
   writeFileSync(
     path,
     original.replace(find, () => replace),
@@ -111,7 +112,7 @@ async function judge(copy, { file, find, replace, tests }) {
     if (isKernel) {
       const build = await node(copy, ".config/build-wasm.mjs");
       if (build?.status !== 0) return "BROKEN: the kernels do not build";
-      if (readFileSync(kernelBytes, "utf8") === built) return "STALE: the kernels are the same";
+      if (readBytes().every((text, i) => text === built[i])) return "STALE: the kernels are the same";
     }
     const verdicts = await runTests(copy, tests);
     if (verdicts === undefined) return "NO VERDICT: the tests did not end";
@@ -121,7 +122,9 @@ async function judge(copy, { file, find, replace, tests }) {
     return passed.length > 0 ? `SURVIVED: ${passed.join(", ")}` : "killed";
   } finally {
     writeFileSync(path, original);
-    if (isKernel) writeFileSync(kernelBytes, built);
+    if (isKernel) {
+      for (const [i, file] of BYTES_FILES.entries()) writeFileSync(join(copy, file), built[i]);
+    }
   }
 }
 

@@ -1,8 +1,7 @@
-/** Binds what the kernels export for elliptic curves, assembly/ecdsa/index.ts, and names the parts of an item. */
+/** Binds what the module of elliptic curves exports, assembly/ecdsa/index.ts, and names the parts of an item. */
 
-import { ensure } from "../../errors.ts";
 import type { CurveName } from "../engine.ts";
-import type { Kernel } from "./kernel.ts";
+import { buildOf, constantOf, memoryOf, type WasmBuild } from "./module.ts";
 
 /** The functions. Each returns 0 where it refuses; curves and hashes go by their numbers. */
 interface EcKernelFunctions {
@@ -15,6 +14,7 @@ interface EcKernelFunctions {
 }
 
 interface EcKernelRegions {
+  readonly build: WasmBuild;
   readonly memory: Uint8Array;
   readonly view: DataView;
   /** Address of the first item. */
@@ -55,33 +55,19 @@ const FUNCTION_NAMES: readonly (keyof EcKernelFunctions)[] = [
   "eccDerive",
 ];
 
-/** @throws KmsError `InvalidParameter` where the module lacks these kernels */
-export function ecKernelOf(kernel: Kernel): EcKernel {
-  const { exports, memory } = kernel;
-  ensure(
-    FUNCTION_NAMES.every((name) => typeof exports[name] === "function"),
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels.",
-  );
+/** @throws KmsError `InvalidParameter` where these are the exports of another module */
+export function bindEcKernel(exports: WebAssembly.Exports): EcKernel {
+  const { buffer } = memoryOf(exports, FUNCTION_NAMES);
   return {
     ...(exports as unknown as EcKernelFunctions),
-    memory,
-    view: new DataView(memory.buffer),
-    items: constant(exports, "ECC_ITEMS"),
-    itemLength: constant(exports, "ECC_ITEM_LENGTH"),
-    itemCount: constant(exports, "ECC_ITEM_COUNT"),
-    keyCount: constant(exports, "ECC_KEY_COUNT"),
+    build: buildOf(exports),
+    memory: new Uint8Array(buffer),
+    view: new DataView(buffer),
+    items: constantOf(exports, "ECC_ITEMS"),
+    itemLength: constantOf(exports, "ECC_ITEM_LENGTH"),
+    itemCount: constantOf(exports, "ECC_ITEM_COUNT"),
+    keyCount: constantOf(exports, "ECC_KEY_COUNT"),
   };
-}
-
-function constant(exports: WebAssembly.Exports, name: string): number {
-  const global = exports[name];
-  ensure(
-    global instanceof WebAssembly.Global,
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels.",
-  );
-  return global.value as number;
 }
 
 /** Random bytes that are fetched many at a time, and erased as they leave. */

@@ -43,13 +43,24 @@ export interface VerifyJob {
 }
 
 export class EcOperations {
-  readonly #kernel: EcKernel;
-  readonly #tables: KeyTables;
+  readonly #load: () => EcKernel;
+  #loaded: { readonly kernel: EcKernel; readonly tables: KeyTables } | undefined;
   readonly #random: RandomPool = new RandomPool();
 
-  constructor(kernel: EcKernel) {
-    this.#kernel = kernel;
-    this.#tables = keyTablesOf(kernel);
+  /** @param load finds the kernel; called at the first operation */
+  constructor(load: () => EcKernel) {
+    this.#load = load;
+  }
+
+  get #kernel(): EcKernel {
+    return this.#ready().kernel;
+  }
+
+  #ready(): { readonly kernel: EcKernel; readonly tables: KeyTables } {
+    if (this.#loaded !== undefined) return this.#loaded;
+    const kernel = this.#load();
+    this.#loaded = { kernel, tables: keyTablesOf(kernel) };
+    return this.#loaded;
   }
 
   /** Computes the uncompressed point of a scalar; undefined if the scalar is not in 1..n-1. */
@@ -150,7 +161,7 @@ export class EcOperations {
     for (let start = 0; start < jobs.length; ) {
       const first = jobs[start] as VerifyJob;
       // Tables first: building one takes the place of the first item, and a later one may take an earlier one's place.
-      const numbers = this.#tables.use(jobs, start, itemCount);
+      const numbers = this.#ready().tables.use(jobs, start, itemCount);
       for (let i = 0; i < numbers.length; i++) {
         const { key, digest, pair } = jobs[start + i] as VerifyJob;
         const item = items + i * itemLength;
@@ -184,6 +195,6 @@ export class EcOperations {
 
   /** Gives the place of a key's table back. */
   forget(key: TableUser): void {
-    this.#tables.forget(key);
+    this.#loaded?.tables.forget(key);
   }
 }

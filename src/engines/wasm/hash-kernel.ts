@@ -1,7 +1,7 @@
-/** Binds what the kernels export for hashing, HMAC and AES key wrap: assembly/hash/index.ts and assembly/aes-kw/index.ts. */
+/** Binds what the main module exports for hashing, HMAC and AES key wrap: assembly/hash/index.ts and assembly/aes-kw/index.ts. */
 
-import { ensure } from "../../errors.ts";
 import type { Kernel } from "./kernel.ts";
+import { constantOf, memoryOf } from "./module.ts";
 
 /** The functions. Each returns 0 where it refuses; the hash numbers are those of assembly/hash/hash.ts. */
 interface HashKernelFunctions {
@@ -53,14 +53,8 @@ const LONGEST_DIGEST = 64;
 /** @throws KmsError `InvalidParameter` where the module lacks these kernels */
 export function hashKernelOf(kernel: Kernel): HashKernel {
   const { exports } = kernel;
-  const { HASH_DIGEST } = exports;
-  ensure(
-    HASH_DIGEST instanceof WebAssembly.Global &&
-      FUNCTION_NAMES.every((name) => typeof exports[name] === "function"),
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels.",
-  );
-  const start = HASH_DIGEST.value as number;
+  memoryOf(exports, FUNCTION_NAMES);
+  const start = constantOf(exports, "HASH_DIGEST");
   return {
     ...(exports as unknown as HashKernelFunctions),
     key: kernel.key,

@@ -1,24 +1,27 @@
 /** The engine over the AssemblyScript kernels: runs wherever WebAssembly may be compiled, with no help from Node. */
 
 import { ensure } from "../../errors.ts";
-import type { Capabilities, Engine } from "../engine.ts";
+import type { Capabilities, Engine, WasmModules } from "../engine.ts";
 import { SelfTests } from "../self-test.ts";
 import { WasmAesGcm } from "./aes-gcm.ts";
-import { ecKernelOf } from "./ec-kernel.ts";
 import { EcKeys } from "./ec-keys.ts";
 import { EcOperations } from "./ec-operations.ts";
 import { wasmEcdh } from "./ecdh.ts";
 import { WasmEcdsa } from "./ecdsa.ts";
 import { wasmHash, wasmHkdf, wasmHmac } from "./hash.ts";
 import { hashKernelOf } from "./hash-kernel.ts";
-import type { WasmBuild } from "./kernel.ts";
 import { wasmAesKw, wasmAesKwp } from "./key-wrap.ts";
-import { bestKernel, kernelOfModule, type RelaxedSimd } from "./load-kernel.ts";
+import { ecLoader } from "./load-ec-kernel.ts";
+import { mainLoader } from "./load-kernel.ts";
+import type { RelaxedSimd, WasmBuild } from "./module.ts";
 import { WasmState } from "./state.ts";
 
 export interface WasmEngineOptions {
-  /** A compiled module of any build, for runtimes that refuse to compile bytes; the inlined kernels if absent. */
-  readonly wasm?: WebAssembly.Module | undefined;
+  /**
+   * Compiled modules of any build, for runtimes that refuse to compile bytes; a bare module is the main one. For what is
+   * absent the inlined kernels are compiled.
+   */
+  readonly wasm?: WebAssembly.Module | WasmModules | undefined;
   /**
    * Whether the relaxed SIMD build may run: "auto" where the runtime has it, "off" never, "force" by setting the V8 flag
    * of Node 20 first, which is process-wide and experimental there.
@@ -46,10 +49,25 @@ const CAPABILITIES: Capabilities = {
   aesKwp: AES_NAMES,
 };
 
+const MODULE_NAMES: readonly string[] = ["main", "ecc"];
 const BUILDS: readonly unknown[] = [undefined, "base", "simd", "relaxed"];
 
+/** Checks the option `wasm` and gives every module its name. */
+function readModules(wasm: WasmEngineOptions["wasm"]): WasmModules {
+  if (wasm === undefined) return {};
+  if (typeof WebAssembly === "object" && wasm instanceof WebAssembly.Module) return { main: wasm };
+  const names = typeof wasm === "object" && wasm !== null ? Object.keys(wasm) : [];
+  ensure(
+    names.length > 0 && names.every((name) => MODULE_NAMES.includes(name)),
+    "InvalidParameter",
+    "wasm must be a WebAssembly.Module, or an object of them by the names main and ecc.",
+  );
+  return wasm as WasmModules;
+}
+
 /**
- * Creates an engine with keys and self-tests of its own over the realm's one instance of the best build of the kernels.
+ * Creates an engine with keys and self-tests of its own over the realm's one instance of the best build of each module.
+ * The module of elliptic curves is compiled at their first use, unless it is given.
  *
  * @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses WebAssembly or the build asked for;
  *   `InvalidParameter` for a module that is not of these kernels
@@ -57,12 +75,16 @@ const BUILDS: readonly unknown[] = [undefined, "base", "simd", "relaxed"];
 export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const { wasm, relaxedSimd = "auto", build } = options;
   ensure(BUILDS.includes(build), "InvalidParameter", "build must be base, simd or relaxed.");
-  const kernel = wasm === undefined ? bestKernel(relaxedSimd, build) : kernelOfModule(wasm);
+  const { main, ecc } = readModules(wasm);
+  const kernel = main === undefined ? mainLoader.best(relaxedSimd, build) : mainLoader.ofModule(main);
+  const givenEcKernel = ecc === undefined ? undefined : ecLoader.ofModule(ecc);
   const selfTests = new SelfTests();
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
   const aesGcm = new WasmAesGcm(kernel, selfTests);
-  const ecOperations = new EcOperations(ecKernelOf(kernel));
+  // The module of curves has no build between the plain and the relaxed one.
+  const ecBuild = build === "simd" ? "base" : build;
+  const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, ecBuild));
   const ecKeys = new EcKeys(ecOperations);
   return {
     name: "wasm",

@@ -1,9 +1,6 @@
-/** Binds the exports of a compiled kernel module: its functions, and views of the regions the host may touch. */
+/** Binds the exports of the main module: its functions, and views of the regions the host may touch. */
 
-import { ensure, KmsError } from "../../errors.ts";
-
-/** The builds of the kernels, by what they ask of the runtime: nothing, SIMD128, or relaxed SIMD as well. */
-export type WasmBuild = "base" | "simd" | "relaxed";
+import { buildOf, constantOf, memoryOf, type WasmBuild } from "./module.ts";
 
 /** What the kernels export: the functions of assembly/index.ts. Each returns 1, or 0 where it refuses. */
 interface KernelFunctions {
@@ -100,82 +97,41 @@ const FUNCTION_NAMES: readonly (keyof KernelFunctions)[] = [
   "aesGcmOpenPacked",
 ];
 
-const BUILD_NAMES: readonly WasmBuild[] = ["base", "simd", "relaxed"];
 const LONGEST_KEY = 32;
 const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
 export const BATCH_DESCRIPTION_LENGTH = 32;
 
-/**
- * Instantiates a module of the kernels.
- *
- * @throws KmsError `InvalidParameter` where it is another module, `Rejected.UnsupportedOperation` where the runtime refuses
- */
-export function instantiateKernel(module: WebAssembly.Module): Kernel {
-  ensure(
-    WebAssembly.Module.imports(module).length === 0,
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels, which imports nothing.",
-  );
-  let exports: WebAssembly.Exports;
-  try {
-    exports = new WebAssembly.Instance(module).exports;
-  } catch (cause) {
-    throw new KmsError(
-      "Rejected.UnsupportedOperation",
-      "This runtime refuses to instantiate the WebAssembly module.",
-      { cause },
-    );
-  }
-  return bindExports(exports);
-}
-
-function bindExports(exports: WebAssembly.Exports): Kernel {
-  const { memory } = exports;
-  ensure(
-    memory instanceof WebAssembly.Memory &&
-      FUNCTION_NAMES.every((name) => typeof exports[name] === "function"),
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels.",
-  );
+/** @throws KmsError `InvalidParameter` where these are the exports of another module */
+export function bindKernel(exports: WebAssembly.Exports): Kernel {
+  const memory = memoryOf(exports, FUNCTION_NAMES);
   const bytes = new Uint8Array(memory.buffer);
   const region = (name: string, length: number): Uint8Array => {
-    const start = constant(exports, name);
+    const start = constantOf(exports, name);
     return bytes.subarray(start, start + length);
   };
-  const build = BUILD_NAMES[constant(exports, "BUILD")];
-  ensure(build !== undefined, "InvalidParameter", "wasm must be a module of the Keyplane kernels.");
-  const dataCapacity = constant(exports, "DATA_CAPACITY");
-  const batchStart = constant(exports, "BATCH");
-  const batchCapacity = constant(exports, "BATCH_CAPACITY");
+  const constant = (name: string): number => constantOf(exports, name);
+  const dataCapacity = constant("DATA_CAPACITY");
+  const batchStart = constant("BATCH");
+  const batchCapacity = constant("BATCH_CAPACITY");
   return {
     ...(exports as unknown as KernelFunctions),
     exports,
-    build,
+    build: buildOf(exports),
     memory: bytes,
     key: region("KEY", LONGEST_KEY),
     iv: region("IV", IV_LENGTH),
     tag: region("TAG", TAG_LENGTH),
-    aad: region("AAD", constant(exports, "AAD_CAPACITY")),
+    aad: region("AAD", constant("AAD_CAPACITY")),
     data: region("DATA", dataCapacity + TAG_LENGTH),
-    dataStart: constant(exports, "DATA"),
+    dataStart: constant("DATA"),
     dataCapacity,
     batch: new DataView(memory.buffer, batchStart, batchCapacity * BATCH_DESCRIPTION_LENGTH),
     batchStart,
     batchCapacity,
-    windowLength: constant(exports, "WINDOW_LENGTH"),
-    contextCount: constant(exports, "AES_GCM_CONTEXT_COUNT"),
-    bulkCount: constant(exports, "AES_GCM_BULK_COUNT"),
-    bulkFrom: constant(exports, "AES_GCM_BULK_FROM"),
+    windowLength: constant("WINDOW_LENGTH"),
+    contextCount: constant("AES_GCM_CONTEXT_COUNT"),
+    bulkCount: constant("AES_GCM_BULK_COUNT"),
+    bulkFrom: constant("AES_GCM_BULK_FROM"),
   };
-}
-
-function constant(exports: WebAssembly.Exports, name: string): number {
-  const global = exports[name];
-  ensure(
-    global instanceof WebAssembly.Global,
-    "InvalidParameter",
-    "wasm must be a module of the Keyplane kernels.",
-  );
-  return global.value as number;
 }

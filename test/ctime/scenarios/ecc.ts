@@ -22,7 +22,9 @@ const SIGNATURE = 96;
 const EXTRA = 160;
 const RANDOM = 192;
 
+const SHA1 = 1;
 const SHA256 = 2;
+const SHA512 = 4;
 const DIGEST_BYTES = seededBytes("digest", 32);
 
 const toBytes = (value: bigint): Uint8Array =>
@@ -78,6 +80,26 @@ function signScenario(curve: Curve, lowS: boolean): Scenario {
   };
 }
 
+/** Signs with a nonce of another hash, from additional input as well; whether noble takes the signature is the answer. */
+function otherHashScenario(curve: Curve, hash: number, name: string): Scenario {
+  return {
+    name: `${curve.name}: sign, with a hedged nonce of ${name}`,
+    inputs: keyInputs(curve),
+    run(rig, input) {
+      const item = items(rig);
+      rig.memory.set(member(input, "key"), item + KEY);
+      rig.memory.set(DIGEST_BYTES, item + DIGEST);
+      rig.memory.set(member(input, "random"), item + EXTRA);
+      rig.memory.set(member(input, "random"), item + RANDOM);
+      rig.call("ecdsaSign", curve.number, hash, 1, 0, 1);
+      const signature = take(rig, SIGNATURE, 64);
+      const publicKey = curve.curve.getPublicKey(member(input, "key"));
+      return curve.curve.verify(signature, DIGEST_BYTES, publicKey, { prehash: false, lowS: false });
+    },
+    expected: () => true,
+  };
+}
+
 function publicKeyScenario(curve: Curve): Scenario {
   return {
     name: `${curve.name}: compute a public key`,
@@ -113,6 +135,8 @@ function deriveScenario(curve: Curve): Scenario {
 export const ECC_SCENARIOS: readonly Scenario[] = CURVES.flatMap((curve) => [
   signScenario(curve, false),
   signScenario(curve, true),
+  otherHashScenario(curve, SHA1, "SHA-1"),
+  otherHashScenario(curve, SHA512, "SHA-512"),
   publicKeyScenario(curve),
   deriveScenario(curve),
 ]);

@@ -1,14 +1,13 @@
-/** Every scenario of the constant-time tools. A kernel joins the gate by adding its own here. */
+/** Every scenario of the constant-time tools by the module it runs on. A kernel joins the gate by adding its own here. */
 
+import type { WasmModule } from "../../../.config/build-wasm.mjs";
 import type { Scenario } from "../scenario.ts";
 import { AES_GCM_SCENARIOS } from "./aes-gcm.ts";
 import { AES_KW_SCENARIOS } from "./aes-kw.ts";
 import { ECC_SCENARIOS } from "./ecc.ts";
 import { HASH_SCENARIOS } from "./hash.ts";
 
-export const SCENARIOS: readonly Scenario[] = [
-  ...AES_GCM_SCENARIOS,
-  ...AES_KW_SCENARIOS,
-  ...HASH_SCENARIOS,
-  ...ECC_SCENARIOS,
-];
+export const SCENARIOS: Readonly<Record<WasmModule, readonly Scenario[]>> = {
+  main: [...AES_GCM_SCENARIOS, ...AES_KW_SCENARIOS, ...HASH_SCENARIOS],
+  ecc: ECC_SCENARIOS,
+};

@@ -4,18 +4,25 @@ import { createHash, randomBytes } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
-import { compileKernel } from "../../../.config/build-wasm.mjs";
 import type { CurveName, Ecdh, Ecdsa, Engine } from "../../../src/engines/engine.ts";
+import { ECC_BASE_WASM_BASE64, ECC_RELAXED_WASM_BASE64 } from "../../../src/engines/wasm/ecc-bytes.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
-import { kernelOfModule } from "../../../src/engines/wasm/load-kernel.ts";
+import { ecLoader } from "../../../src/engines/wasm/load-ec-kernel.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
+import { allowRelaxedSimd } from "../../ctime/builds.ts";
 
 const CURVES: readonly CurveName[] = ["P-256", "secp256k1"];
 const digest = new Uint8Array(createHash("sha256").update("a message").digest());
 
-const wasm = new WebAssembly.Module(await compileKernel());
+allowRelaxedSimd();
 
-describe("the memory of a wasm engine with EC keys", () => {
+const BUILDS = [
+  { build: "base", text: ECC_BASE_WASM_BASE64 },
+  { build: "relaxed", text: ECC_RELAXED_WASM_BASE64 },
+];
+
+describe.each(BUILDS)("the memory of a wasm engine with EC keys ($build)", ({ text }) => {
+  const wasm = new WebAssembly.Module(Buffer.from(text, "base64"));
   let engine: Engine;
   let ecdsa: Ecdsa;
   let ecdh: Ecdh;
@@ -24,15 +31,12 @@ describe("the memory of a wasm engine with EC keys", () => {
   let secretRegion: readonly [number, number];
 
   beforeAll(() => {
-    engine = createWasmEngine({ wasm });
+    engine = createWasmEngine({ wasm: { ecc: wasm } });
     ecdsa = served(engine, "ecdsa");
     ecdh = served(engine, "ecdh");
-    const kernel = kernelOfModule(wasm);
-    memory = Buffer.from(kernel.memory.buffer);
-    const items = (kernel.exports["ECC_ITEMS"] as WebAssembly.Global).value as number;
-    const length = (kernel.exports["ECC_ITEM_LENGTH"] as WebAssembly.Global).value as number;
-    const count = (kernel.exports["ECC_ITEM_COUNT"] as WebAssembly.Global).value as number;
-    itemRegion = [items, items + length * count];
+    const { memory: linear, items, itemLength, itemCount } = ecLoader.ofModule(wasm);
+    memory = Buffer.from(linear.buffer);
+    itemRegion = [items, items + itemLength * itemCount];
     secretRegion = [items - 0x1000, items];
   });
 
@@ -80,7 +84,7 @@ describe("the memory of a wasm engine with EC keys", () => {
     const kept: unknown[] = [];
     const set = Uint8Array.prototype.set;
     const scalars = Array.from({ length: 3 }, () => new Uint8Array(randomBytes(32)).fill(1, 0, 1));
-    const other = createWasmEngine({ wasm });
+    const other = createWasmEngine({ wasm: { ecc: wasm } });
     const otherEcdsa = served(other, "ecdsa");
     Uint8Array.prototype.set = function (this: Uint8Array, source: ArrayLike<number>, offset?: number) {
       if (this.length === 32 && (scalars as unknown[]).includes(source)) kept.push(this);

@@ -1,9 +1,10 @@
 /** How a wasm engine comes up, and what it answers where it cannot. */
 
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { ECC_BASE_WASM_BASE64 } from "../../../src/engines/wasm/ecc-bytes.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
 import { BASE_WASM_BASE64 } from "../../../src/engines/wasm/kernel-bytes.ts";
-import { bestKernel } from "../../../src/engines/wasm/load-kernel.ts";
+import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
 import { KmsError } from "../../../src/errors.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
 
@@ -43,6 +44,43 @@ describe("a wasm engine", () => {
     const aesGcm = served(createWasmEngine({ wasm: new WebAssembly.Module(wasm) }), "aesGcm");
     const key = aesGcm.importKey(new Uint8Array(16));
     expect(aesGcm.seal(key, new Uint8Array(12), new Uint8Array(0))).toHaveLength(16);
+  });
+
+  test("takes each compiled module by its name and no module in the place of another", () => {
+    const main = new WebAssembly.Module(wasm);
+    const ecc = new WebAssembly.Module(Buffer.from(ECC_BASE_WASM_BASE64, "base64"));
+    for (const modules of [{ main, ecc }, { ecc }, { main }]) {
+      const ecdsa = served(createWasmEngine({ wasm: modules }), "ecdsa");
+      const key = ecdsa.importPrivateKey("P-256", new Uint8Array(32).fill(1));
+      expect(
+        ecdsa.verify(ecdsa.publicKey(key), new Uint8Array(32), ecdsa.sign(key, new Uint8Array(32))),
+      ).toBe(true);
+    }
+    for (const modules of [{ main: ecc }, { ecc: main }, { other: ecc }, { main, ecc: wasm }] as never[]) {
+      expect(codeOf(() => createWasmEngine({ wasm: modules }))).toBe("InvalidParameter");
+    }
+  });
+
+  test("compiles the module of curves at their first use, and once", async () => {
+    const create = await freshEngine();
+    const Original = WebAssembly.Module;
+    let compiled = 0;
+    WebAssembly.Module = class extends Original {
+      constructor(bytes: BufferSource) {
+        super(bytes);
+        if (bytes.byteLength > 10_000) compiled += 1;
+      }
+    } as typeof WebAssembly.Module;
+    try {
+      const engines = [create({ build: "base" }), create({ build: "base" })];
+      expect(compiled).toBe(1);
+      for (const engine of engines) {
+        served(engine, "ecdsa").importPrivateKey("P-256", new Uint8Array(32).fill(1));
+      }
+      expect(compiled).toBe(2);
+    } finally {
+      WebAssembly.Module = Original;
+    }
   });
 
   test("refuses what is no module of the kernels", () => {
@@ -113,7 +151,7 @@ describe("a wasm engine", () => {
   });
 
   test("the arena views end where their regions end", () => {
-    const kernel = bestKernel("off");
+    const kernel = mainLoader.best("off");
     expect([kernel.key, kernel.iv, kernel.tag].map((view) => view.length)).toEqual([32, 12, 16]);
     expect(() => kernel.iv.set(new Uint8Array(13))).toThrow(RangeError);
     expect(() => kernel.data.set(new Uint8Array(kernel.dataCapacity + 17))).toThrow(RangeError);

@@ -10,7 +10,7 @@ import {
   RELAXED_WASM_BASE64,
   SIMD_WASM_BASE64,
 } from "../../../src/engines/wasm/kernel-bytes.ts";
-import { kernelOfModule } from "../../../src/engines/wasm/load-kernel.ts";
+import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
 import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { codeOf, flipBit, HASHES, served } from "../../conformance/engine-support.ts";
 
@@ -33,7 +33,7 @@ describe.each(BUILDS)("the memory of a wasm engine ($build)", { timeout: 60_000 
   beforeEach(() => {
     const module = new WebAssembly.Module(new Uint8Array(Buffer.from(text, "base64")));
     engine = createWasmEngine({ wasm: module });
-    memory = kernelOfModule(module).memory;
+    memory = mainLoader.ofModule(module).memory;
     before = memory.slice();
   });
 

@@ -9,7 +9,7 @@ import type { AesGcm, Engine } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
 import type { Kernel } from "../../../src/engines/wasm/kernel.ts";
 import { KeyContexts } from "../../../src/engines/wasm/key-contexts.ts";
-import { kernelOfModule } from "../../../src/engines/wasm/load-kernel.ts";
+import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
 import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { served } from "../../conformance/engine-support.ts";
 
@@ -54,7 +54,7 @@ describe.each(builds)("the key memory of a wasm engine ($build)", { timeout: 60_
     const module = new WebAssembly.Module(wasm);
     engine = createWasmEngine({ wasm: module });
     aesGcm = served(engine, "aesGcm");
-    kernel = kernelOfModule(module);
+    kernel = mainLoader.ofModule(module);
     memory = Buffer.from(kernel.memory.buffer, 0, arenaLength);
   });
 
@@ -169,7 +169,7 @@ describe.each(builds)("the key memory of a wasm engine ($build)", { timeout: 60_
   test("engines of one module share the instance, and each wipes its own keys alone", () => {
     const module = new WebAssembly.Module(wasm);
     const engines = [createWasmEngine({ wasm: module }), createWasmEngine({ wasm: module })] as const;
-    memory = Buffer.from(kernelOfModule(module).memory.buffer, 0, arenaLength);
+    memory = Buffer.from(mainLoader.ofModule(module).memory.buffer, 0, arenaLength);
     const [first, second] = [served(engines[0], "aesGcm"), served(engines[1], "aesGcm")];
     const raw = random(32);
     const keys = [first.importKey(raw), second.importKey(raw)] as const;

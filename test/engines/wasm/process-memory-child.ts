@@ -2,7 +2,7 @@
 
 import { openSync, readSync } from "node:fs";
 import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
-import type { WasmBuild } from "../../../src/engines/wasm/kernel.ts";
+import type { WasmBuild } from "../../../src/engines/wasm/module.ts";
 
 const [keyFile = "", build = "base"] = process.argv.slice(2);
 const key = new Uint8Array(new ArrayBuffer(32));
