@@ -173,6 +173,11 @@ export interface PssOptions {
   /** Bytes; the hash length if absent. */
   readonly saltLength?: number;
 }
+export interface VerifyPssOptions {
+  readonly hash: HashName;
+  /** Bytes; the hash length if absent. "auto" takes the length that the signature was made with. */
+  readonly saltLength?: number | "auto";
+}
 export interface Pkcs1Options {
   readonly hash: HashName;
 }
@@ -195,7 +200,7 @@ export interface Rsa {
   exportPkcs8(key: RsaPrivateKey): Uint8Array;
   exportSpki(key: RsaPublicKey): Uint8Array;
   signPss(key: RsaPrivateKey, signable: Signable, options: PssOptions): Uint8Array;
-  verifyPss(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: PssOptions): boolean;
+  verifyPss(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: VerifyPssOptions): boolean;
   signPkcs1(key: RsaPrivateKey, signable: Signable, options: Pkcs1Options): Uint8Array;
   verifyPkcs1(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: Pkcs1Options): boolean;
   signPssBatch(
@@ -204,7 +209,7 @@ export interface Rsa {
   ): Uint8Array[];
   verifyPssBatch(
     items: readonly { key: RsaPublicKey; signable: Signable; signature: Uint8Array }[],
-    options: PssOptions,
+    options: VerifyPssOptions,
   ): boolean[];
   signPkcs1Batch(
     items: readonly { key: RsaPrivateKey; signable: Signable }[],

@@ -85,6 +85,24 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       }
     });
 
+    test("PSS takes a salt of any length where asked to, for verification alone", () => {
+      const hash = "SHA-256";
+      const auto = { hash, saltLength: "auto" } as const;
+      for (const saltLength of [0, 1, 20, 32, 222]) {
+        const signature = rsa.signPss(privateKey, signables(hash)[1], { hash, saltLength });
+        for (const signable of signables(hash)) {
+          expect(rsa.verifyPss(publicKey, signable, signature, auto)).toBe(true);
+          expect(rsa.verifyPss(publicKey, signable, flipBit(signature, 99), auto)).toBe(false);
+          expect(rsa.verifyPss(publicKey, signable, new Uint8Array(256), auto)).toBe(false);
+        }
+        const [, other] = signables(hash, utf8("another"));
+        const items = [signables(hash)[1], other].map((signable) => ({ key: publicKey, signable, signature }));
+        expect(rsa.verifyPssBatch(items, auto)).toEqual([true, false]);
+      }
+      const signing = auto as unknown as { hash: HashName; saltLength: number };
+      expect(codeOf(() => rsa.signPss(privateKey, signables(hash)[1], signing))).toBe("InvalidParameter");
+    });
+
     test.each(HASHES)("PKCS#1 v1.5 with %s gives OpenSSL's bytes, for messages and digests", (hash) => {
       fc.assert(
         fc.property(bytes(), (text) => {

@@ -90,21 +90,22 @@ export function encodePss(
   return block;
 }
 
-/** Verifies a PSS block with a salt of exactly this length (RFC 8017, 9.1.2). */
+/** Verifies a PSS block with a salt of exactly this length, or of any (RFC 8017, 9.1.2). */
 export function verifyPssBlock(
   hash: HashName,
   digest: Uint8Array,
-  saltLength: number,
+  saltLength: number | "auto",
   block: Uint8Array,
 ): boolean {
   const maskedLength = block.length - digest.length - 1;
-  const saltStart = maskedLength - saltLength;
-  if (saltStart < 1 || block[block.length - 1] !== TRAILER || (block[0] ?? 0) >= 0x80) return false;
+  if (block[block.length - 1] !== TRAILER || (block[0] ?? 0) >= 0x80) return false;
   const seal = block.subarray(maskedLength, block.length - 1);
   const data = block.slice(0, maskedLength);
   maskWithMgf1(hash, seal, data);
   data[0] = (data[0] ?? 0) & 0x7f;
-  for (let i = 0; i < saltStart - 1; i++) if (data[i] !== 0) return false;
-  if (data[saltStart - 1] !== 1) return false;
-  return equalBytesVartime(seal, hashParts(hash, SALT_PREFIX, digest, data.subarray(saltStart)));
+  const separator = data.findIndex((byte) => byte !== 0);
+  if (data[separator] !== 1) return false;
+  const salt = data.subarray(separator + 1);
+  if (saltLength !== "auto" && salt.length !== saltLength) return false;
+  return equalBytesVartime(seal, hashParts(hash, SALT_PREFIX, digest, salt));
 }

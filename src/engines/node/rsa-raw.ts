@@ -19,10 +19,15 @@ import { type CheckedSignable, hashFacts, ownBytes } from "./arguments.ts";
 import type { RsaPrivateSecret, RsaPublicSecret } from "./rsa-keys.ts";
 import { encodePkcs1, encodePss, verifyPssBlock } from "./rsa-padding.ts";
 
-/** A signature padding; the salt length of PSS in bytes. */
-export type RsaPadding =
+/** A padding to sign with; the salt length of PSS in bytes. */
+export type RsaSigning =
   | { readonly scheme: "pss"; readonly hash: HashName; readonly saltLength: number }
   | { readonly scheme: "pkcs1"; readonly hash: HashName };
+
+/** A padding to verify with: "auto" takes a salt of any length. */
+export type RsaPadding =
+  | RsaSigning
+  | { readonly scheme: "pss"; readonly hash: HashName; readonly saltLength: "auto" };
 
 /** OAEP with one hash for both label and mask. */
 export interface RsaOaep {
@@ -31,12 +36,12 @@ export interface RsaOaep {
 }
 
 function opensslPadding(padding: RsaPadding): { padding: number; saltLength?: number } {
-  return padding.scheme === "pss"
-    ? { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: padding.saltLength }
-    : { padding: constants.RSA_PKCS1_PADDING };
+  if (padding.scheme === "pkcs1") return { padding: constants.RSA_PKCS1_PADDING };
+  const saltLength = padding.saltLength === "auto" ? constants.RSA_PSS_SALTLEN_AUTO : padding.saltLength;
+  return { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength };
 }
 
-function signUnchecked(secret: RsaPrivateSecret, signable: CheckedSignable, padding: RsaPadding): Buffer {
+function signUnchecked(secret: RsaPrivateSecret, signable: CheckedSignable, padding: RsaSigning): Buffer {
   const { privateKey: key, modulusLength } = secret;
   if (signable.kind === "message") {
     return sign(hashFacts(padding.hash).openssl, signable.message, { key, ...opensslPadding(padding) });
@@ -56,7 +61,7 @@ function signUnchecked(secret: RsaPrivateSecret, signable: CheckedSignable, padd
 export function signRsa(
   secret: RsaPrivateSecret,
   signable: CheckedSignable,
-  padding: RsaPadding,
+  padding: RsaSigning,
 ): Uint8Array {
   const signature = ownBytes(signUnchecked(secret, signable, padding));
   const verified = verifyRsa(secret, signable, signature, padding);

@@ -12,6 +12,7 @@ import type {
   RsaPrivateKey,
   RsaPublicKey,
   Signable,
+  VerifyPssOptions,
 } from "../engine.ts";
 import type { SelfTest } from "../self-test.ts";
 import { fromHex, RSA_ANSWER } from "../self-test-vectors.ts";
@@ -24,6 +25,7 @@ import {
   encryptOaepRaw,
   type RsaOaep,
   type RsaPadding,
+  type RsaSigning,
   signRsa,
   verifyRsa,
 } from "./rsa-raw.ts";
@@ -124,19 +126,26 @@ function signableFor(padding: RsaPadding, signable: Signable): CheckedSignable {
   return checked;
 }
 
-function pkcs1Padding(options: Pkcs1Options): RsaPadding {
+function pkcs1Padding(options: Pkcs1Options): RsaSigning {
   const { hash } = checkOptions(options);
   hashFacts(hash);
   return { scheme: "pkcs1", hash };
 }
 
-function pssPadding(options: PssOptions, modulusLength: number): RsaPadding {
+function pssPadding(options: PssOptions, modulusLength: number): RsaSigning {
   const { hash, saltLength = hashFacts(hash).byteLength } = checkOptions(options);
   ensure(
     Number.isInteger(saltLength) && saltLength >= 0 && saltLength <= maxSaltLength(hash, modulusLength),
     "InvalidParameter",
     "saltLength must be a non-negative integer that fits the modulus.",
   );
+  return { scheme: "pss", hash, saltLength };
+}
+
+function pssPaddingToVerify(options: VerifyPssOptions, modulusLength: number): RsaPadding {
+  const { hash, saltLength } = checkOptions(options);
+  if (saltLength !== "auto") return pssPadding(options as PssOptions, modulusLength);
+  hashFacts(hash);
   return { scheme: "pss", hash, saltLength };
 }
 
@@ -203,10 +212,15 @@ export class NodeRsa implements Rsa {
     return signRsa(secret, signableFor(padding, signable), padding);
   }
 
-  verifyPss(key: RsaPublicKey, signable: Signable, signature: Uint8Array, options: PssOptions): boolean {
+  verifyPss(
+    key: RsaPublicKey,
+    signable: Signable,
+    signature: Uint8Array,
+    options: VerifyPssOptions,
+  ): boolean {
     this.#state.require(pssSelfTest);
     const secret = this.#keys.publicSecret(key);
-    const padding = pssPadding(options, secret.modulusLength);
+    const padding = pssPaddingToVerify(options, secret.modulusLength);
     ensureBytes(signature, "signature");
     return verifyRsa(secret, signableFor(padding, signable), signature, padding);
   }
@@ -237,7 +251,7 @@ export class NodeRsa implements Rsa {
 
   verifyPssBatch(
     items: readonly { key: RsaPublicKey; signable: Signable; signature: Uint8Array }[],
-    options: PssOptions,
+    options: VerifyPssOptions,
   ): boolean[] {
     this.#state.require(pssSelfTest);
     checkItems(items);
