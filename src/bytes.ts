@@ -1,6 +1,6 @@
 /** Helpers for byte arrays that every ring uses. Nothing here is for secret comparison. */
 
-import { ensure } from "./errors.ts";
+import { ensure, KmsError } from "./errors.ts";
 
 const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
@@ -14,20 +14,12 @@ const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
  * @throws KmsError `InvalidParameter` for other types, SharedArrayBuffer memory and detached buffers
  */
 export function ensureBytes(value: unknown, name: string): asserts value is Uint8Array {
-  // The quick way for the usual array. isView comes first: a proxy or an heir of Uint8Array.prototype is an instance
-  // whose getters throw. The lengths tell wider arrays under that prototype.
-  if (
-    ArrayBuffer.isView(value) &&
-    value instanceof Uint8Array &&
-    value.length !== 0 &&
-    value.byteLength === value.length &&
-    value.buffer instanceof ArrayBuffer
-  ) {
-    return;
+  // The tag is read from the array itself, so neither a proxy nor a prototype can lie about it. No message is built yet.
+  if (TYPED_ARRAY_TAG.call(value) !== "Uint8Array") {
+    throw new KmsError("InvalidParameter", `${name} must be a Uint8Array.`);
   }
-  ensure(TYPED_ARRAY_TAG.call(value) === "Uint8Array", "InvalidParameter", `${name} must be a Uint8Array.`);
   const bytes = value as Uint8Array;
-  if (bytes.byteLength !== 0 && bytes.buffer instanceof ArrayBuffer) return;
+  if (bytes.length !== 0 && bytes.buffer instanceof ArrayBuffer) return;
   ensure(
     Object.prototype.toString.call(bytes.buffer) === "[object ArrayBuffer]",
     "InvalidParameter",

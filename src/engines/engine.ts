@@ -75,6 +75,51 @@ export interface TrustedAesKey {
   sealInto(iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array, out: Uint8Array, offset: number): void;
   /** Returns undefined for any failure. The result owns its ArrayBuffer. */
   open(iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
+  /**
+   * Seals under the IV that `aad` ends with and writes the last `prefixLength` bytes of the aad ‖ ciphertext ‖ tag at
+   * `offset` of `out`: what is stored in front of a ciphertext is authenticated and moved with it in one piece.
+   *
+   * @param aad its length is a multiple of 16
+   * @param prefixLength 0, or 12 and more: the IV is a part of what is written, or nothing is
+   */
+  sealRun(
+    aad: Uint8Array,
+    prefixLength: number,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): void;
+  /**
+   * Opens what `sealRun` wrote: a prefix, which replaces the end of `aad`, and ciphertext ‖ tag. Returns undefined for any
+   * failure. The result owns its ArrayBuffer.
+   *
+   * @param prefixLength 12 and more
+   */
+  openRun(aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined;
+  /** Where the engine does many messages at once better than one by one: borrows what collects them. */
+  borrowStage?(): SealStage;
+}
+
+/** Collects messages that are sealed together. One batch holds it at a time and gives it back, come what may. */
+export interface SealStage {
+  /**
+   * Copies a message for `sealRun`, which a later `add` or `flush` does at the latest; false where that has to be done at
+   * once, because the key is another engine's or the message is long.
+   *
+   * @throws KmsError what `sealRun` of an earlier message would throw
+   */
+  add(
+    key: TrustedAesKey,
+    aad: Uint8Array,
+    prefixLength: number,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): boolean;
+  /** Seals all there is. */
+  flush(): void;
+  /** Wipes what was not sealed and gives the stage back to its engine. */
+  release(): void;
 }
 
 /** AES-GCM with 96-bit IVs and 128-bit tags (SP 800-38D). `sealed` is ciphertext ‖ tag. */

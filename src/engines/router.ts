@@ -24,11 +24,13 @@ import type {
   Rsa,
   RsaPrivateKey,
   RsaPublicKey,
+  SealStage,
   TrustedAesKey,
 } from "./engine.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
 import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
+import { runsOver } from "./sealed-run.ts";
 
 export type EngineChoice = "auto" | EngineName;
 
@@ -256,8 +258,12 @@ export class Router {
     version.engineSlot = undefined;
   }
 
-  /** Returns a lookup that keeps, for each key version, the engine it gave first. */
-  pinned(): AesLookup {
+  /** Returns a lookup that keeps, for each key version, the engine it gave first, and collects what is sealed together. */
+  pinned(): { readonly aesGcm: AesLookup; readonly stage: SealStage } {
+    return { aesGcm: this.#pinnedLookup(), stage: new BatchStage() };
+  }
+
+  #pinnedLookup(): AesLookup {
     const pins = new Map<KeyVersion, TrustedAesKey>();
     let lastVersion: KeyVersion | undefined;
     let lastKey: TrustedAesKey | undefined;
@@ -275,6 +281,36 @@ export class Router {
   }
 }
 
+/** The stage of the first engine of a batch that has one; what other engines seal goes past it. */
+class BatchStage implements SealStage {
+  #stage: SealStage | undefined;
+  #isReleased = false;
+
+  add(
+    key: TrustedAesKey,
+    aad: Uint8Array,
+    prefixLength: number,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): boolean {
+    // What an aborted batch left behind may still come; nobody waits for it.
+    if (this.#isReleased) return false;
+    this.#stage ??= key.borrowStage?.();
+    return this.#stage?.add(key, aad, prefixLength, plaintext, out, offset) ?? false;
+  }
+
+  flush(): void {
+    this.#stage?.flush();
+  }
+
+  release(): void {
+    this.#stage?.release();
+    this.#stage = undefined;
+    this.#isReleased = true;
+  }
+}
+
 /** Finds the AES-GCM engine and handle for a version and payload size. */
 export type AesLookup = (version: KeyVersion, byteLength: number) => TrustedAesKey;
 
@@ -287,12 +323,13 @@ function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Ro
 
 /** Makes of an engine's checked calls what the facade calls. */
 function checkedKey(aesGcm: AesGcm, key: AesKey): TrustedAesKey {
-  return {
+  const plain: Pick<TrustedAesKey, "sealInto" | "open"> = {
     sealInto: (iv, plaintext, aad, out, offset) => {
       aesGcm.sealInto(key, iv, plaintext, aad, out, offset);
     },
     open: (iv, sealed, aad) => aesGcm.open(key, iv, sealed, aad),
   };
+  return { ...plain, ...runsOver(plain) };
 }
 
 /**

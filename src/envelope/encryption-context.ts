@@ -201,11 +201,11 @@ export class ContextCache {
 
 function isSame(context: unknown, names: readonly string[], values: readonly string[]): boolean {
   if (!isPlainObject(context)) return false;
-  const own = Object.keys(context);
-  if (own.length !== names.length) return false;
-  for (let i = 0; i < own.length; i++) {
-    const key = own[i] ?? "";
-    if (key !== names[i] || context[key] !== values[i]) return false;
+  let i = 0;
+  // Quicker than listing the keys first. A plain object inherits nothing enumerable, unless somebody tampered with the root.
+  for (const name in context) {
+    if (!Object.hasOwn(context, name) || name !== names[i] || context[name] !== values[i]) return false;
+    i += 1;
   }
-  return true;
+  return i === names.length;
 }

@@ -14,7 +14,7 @@ import {
   readOptionalIv,
   readOptionalString,
 } from "./input.ts";
-import { locateBlob, openBlob, openUnder } from "./seal.ts";
+import { openBlob, openDetached, versionOfBlob } from "./seal.ts";
 
 export interface AdvanceDecryptRequest extends AadFields {
   readonly ciphertextBlob: Uint8Array;
@@ -44,14 +44,14 @@ export function advanceDecrypt(
   const iv = readOptionalIv(request.iv);
 
   if (iv === undefined) {
-    const located = locateBlob(context, blob, keyId);
-    return answer(context, located.version, openBlob(context, located, aad));
+    const version = versionOfBlob(context, blob, keyId);
+    return answer(context, version, openBlob(context, version, blob, aad));
   }
   ensure(keyId !== undefined, "MissingParameter", "keyId is required with iv.");
   const key = resolveKey(context, keyId);
   assertSymmetric(key);
   const version = key.initialVersion;
-  return answer(context, version, openUnder(context, "detached", version, iv, blob, aad));
+  return answer(context, version, openDetached(context, version, iv, blob, aad));
 }
 
 function answer(

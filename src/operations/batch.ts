@@ -7,7 +7,7 @@ import { copyBytes, ensureBytes } from "../bytes.ts";
 import { isPlainObject } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
-import type { OperationContext } from "./context.ts";
+import { contextOf, type OperationContext } from "./context.ts";
 
 export type BatchItem<T> =
   | { readonly ok: true; readonly value: T }
@@ -32,41 +32,57 @@ export async function runBatch<Request extends object, Response>(
   ensure(requests.length <= MAX_ITEMS, "Rejected.LimitExceeded", `A batch has at most ${MAX_ITEMS} items.`);
   ensure(byteCount(requests) <= MAX_BYTES, "Rejected.LimitExceeded", "A batch has at most 64 MiB.");
 
-  const batchContext = {
-    ...context,
-    aesGcm: context.router.pinned(),
-    nextRequestId: () => context.nextRequestId(),
-  };
+  const { aesGcm, stage } = context.router.pinned();
+  const batchContext = contextOf(context, aesGcm, stage);
   const results: MaybePromise<BatchItem<Response>>[] = [];
   const count = requests.length;
   let rest: readonly Request[] = requests;
   let copies: Uint8Array[] | undefined;
-  let isPending = false;
   const clock = new SliceClock();
   try {
-    for (let i = 0; i < count; i++) {
-      if (clock.isOver()) {
-        if (copies === undefined) {
-          // From here on the caller may change its arrays, so the batch goes on with copies.
-          copies = [];
-          rest = copyRequests(requests, i, copies);
-        }
-        await nextTurn();
-        signal?.throwIfAborted();
-        clock.restart();
+    while (runSlice(batchContext, operation, rest, count, results, clock)) {
+      if (copies === undefined) {
+        // From here on the caller may change its arrays, so the batch goes on with copies.
+        copies = [];
+        rest = copyRequests(requests, results.length, copies);
       }
-      const result = runItem(batchContext, operation, rest[i] as Request);
-      if (result instanceof Promise) {
-        isPending = true;
-        // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
-        result.catch(() => undefined);
-      }
-      results.push(result);
+      stage.flush();
+      await nextTurn();
+      signal?.throwIfAborted();
+      clock.restart();
     }
-    return isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
+    const isPending = results.some((result) => result instanceof Promise);
+    const settled = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
+    // Last, since items that waited for the store are sealed when it has answered.
+    stage.flush();
+    return settled;
   } finally {
+    stage.release();
     for (const copy of copies ?? []) copy.fill(0);
   }
+}
+
+/**
+ * Adds results until there are `count` or the clock says stop; true for the latter. Apart from its caller, because engines
+ * make slower code of asynchronous functions.
+ */
+function runSlice<Request, Response>(
+  context: OperationContext,
+  operation: (context: OperationContext, request: Request) => MaybePromise<Response>,
+  requests: readonly Request[],
+  count: number,
+  results: MaybePromise<BatchItem<Response>>[],
+  clock: SliceClock,
+): boolean {
+  const start = results.length;
+  for (let i = start; i < count; i++) {
+    if (i > start && clock.isOver()) return true;
+    const result = runItem(context, operation, requests[i] as Request);
+    // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
+    if (result instanceof Promise) result.catch(() => undefined);
+    results.push(result);
+  }
+  return false;
 }
 
 /** Tells when a slice is over, looking at the clock seldom while items are quick and at each item while they are slow. */
@@ -100,12 +116,18 @@ function runItem<Request, Response>(
 ): MaybePromise<BatchItem<Response>> {
   try {
     const value = operation(context, request);
-    return value instanceof Promise
-      ? value.then(
-          (done): BatchItem<Response> => ({ ok: true, value: done }),
-          (error: unknown) => refusal(context, error),
-        )
-      : { ok: true, value };
+    return value instanceof Promise ? itemOf(context, value) : { ok: true, value };
+  } catch (error) {
+    return refusal(context, error);
+  }
+}
+
+async function itemOf<Response>(
+  context: OperationContext,
+  response: Promise<Response>,
+): Promise<BatchItem<Response>> {
+  try {
+    return { ok: true, value: await response };
   } catch (error) {
     return refusal(context, error);
   }

@@ -16,7 +16,7 @@ import {
   readOptionalString,
   readString,
 } from "./input.ts";
-import { openUnder } from "./seal.ts";
+import { openDetached } from "./seal.ts";
 
 export interface DecryptRequest extends AadFields {
   readonly keyId: string;
@@ -69,7 +69,7 @@ export function decrypt(context: OperationContext, request: DecryptRequest): Dec
   const aad = readAad(context, request.aad, request.encryptionContext);
   const iv = readOptionalIv(request.iv);
   ensure(iv !== undefined, "MissingParameter", "iv is required for AES_GCM.");
-  const plaintext = openUnder(context, "detached", version, iv, sealed, aad);
+  const plaintext = openDetached(context, version, iv, sealed, aad);
   return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
 }
 

@@ -6,7 +6,7 @@ import { ensure, KmsError } from "../errors.ts";
 import { materialOf, OAEP_HASHES, oaepMaxPlaintext } from "../keys/key-spec.ts";
 import type { OperationContext, ResponseMetadata } from "./context.ts";
 import { type AadFields, checkFields, fields, readAad, readChoice, readCiphertextBlob } from "./input.ts";
-import { locateBlob, openBlob } from "./seal.ts";
+import { openBlob, versionOfBlob } from "./seal.ts";
 
 export type WrappingKeySpec = "RSA_2048" | "RSA_3072" | "RSA_4096";
 export type WrappingAlgorithm = "RSAES_OAEP_SHA_256" | "RSAES_OAEP_SHA_1";
@@ -95,8 +95,8 @@ export function exportDataKey(
   const aad = readAad(context, request.aad, request.encryptionContext);
   const wrapping = readWrapping(context, request);
 
-  const located = locateBlob(context, blob);
-  const dataKey = openBlob(context, located, aad);
+  const version = versionOfBlob(context, blob);
+  const dataKey = openBlob(context, version, blob, aad);
   try {
     ensure(
       dataKey.length <= wrapping.maxLength,
@@ -104,8 +104,8 @@ export function exportDataKey(
       "wrappingKeySpec is too small for this data key.",
     );
     return {
-      keyId: located.version.key.keyId,
-      keyVersionId: located.version.keyVersionId,
+      keyId: version.key.keyId,
+      keyVersionId: version.keyVersionId,
       exportedDataKey: wrapping.wrap(dataKey),
       requestId: context.nextRequestId(),
     };

@@ -14,7 +14,7 @@ import type { KeyStore, StoredRecord } from "../keys/key-store.ts";
 import { GCM_USAGE_LIMIT } from "../keys/usage-counter.ts";
 import type { Platform, RelaxedSimd } from "../platform/platform.ts";
 import { memoryStore } from "../stores/memory.ts";
-import type { OperationContext } from "./context.ts";
+import { contextOf, type OperationContext } from "./context.ts";
 import {
   checkFields,
   fields,
@@ -180,11 +180,10 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     // A store that takes no changes just now still serves its other keys; the timer tries again.
     await records.deleteDue().catch(() => undefined);
     const ivs = new IvPool();
-    const context: OperationContext = {
+    const facts: Omit<OperationContext, "aesGcm" | "stage"> = {
       ring,
       records,
       router,
-      aesGcm: (version, byteLength) => router.aesGcm(version, byteLength),
       ivs,
       slab: new BlobSlab(platform.newCiphertextBlock),
       frames: new FrameScratch(),
@@ -196,6 +195,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       contextEncoding,
       nextRequestId: requestIds(),
     };
+    const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength), undefined);
     const stopTimer = startDeletionTimer(records, clock);
     return {
       context,

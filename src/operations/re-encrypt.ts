@@ -7,7 +7,7 @@ import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { checkFields, fields, readAad, readCiphertextBlob, readOptionalString } from "./input.ts";
-import { locateBlob, openBlob, sealUnder } from "./seal.ts";
+import { openBlob, sealUnder, versionOfBlob } from "./seal.ts";
 
 export interface ReEncryptRequest {
   /** A blob of an advance* operation. */
@@ -75,13 +75,12 @@ export function reEncrypt(
   });
   const destinationAad = readDestinationAad(context, request, sourceAad);
 
-  const located = locateBlob(context, blob);
-  const source = located.version;
+  const source = versionOfBlob(context, blob);
   const destinationKey = destinationKeyId === undefined ? source.key : resolveKey(context, destinationKeyId);
   assertSymmetric(destinationKey);
   const destination = destinationKey.primaryVersion;
 
-  const plaintext = openBlob(context, located, sourceAad);
+  const plaintext = openBlob(context, source, blob, sourceAad);
   if (source === destination && equalBytesVartime(sourceAad, destinationAad)) {
     plaintext.fill(0);
     return answer(context, source, destination, copyBytes(blob), false);

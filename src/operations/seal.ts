@@ -3,7 +3,8 @@
  * self-describing blob). Used by every operation that makes or opens AES-GCM ciphertext.
  */
 
-import { copyBytes, copyShort } from "../bytes.ts";
+import { copyBytes } from "../bytes.ts";
+import type { TrustedAesKey } from "../engines/engine.ts";
 import {
   BLOB_HEADER_LENGTH,
   type FrameMode,
@@ -26,18 +27,6 @@ export interface SealedText {
   readonly iv: Uint8Array;
 }
 
-function authenticated(
-  context: OperationContext,
-  mode: FrameMode,
-  version: KeyVersion,
-  iv: Uint8Array,
-  aad: Uint8Array,
-): Uint8Array {
-  return mode === "detached" && context.aadFraming === "none"
-    ? aad
-    : context.frames.frame(mode, version.blobHeader, iv, aad, aad === context.contexts.bytes);
-}
-
 /**
  * Seals under a version, counting the use first.
  *
@@ -53,7 +42,21 @@ export function sealUnder(
   iv?: Uint8Array,
 ): MaybePromise<SealedText> {
   const counted = context.records.countUse(version);
-  if (!(counted instanceof Promise)) return seal(context, mode, version, plaintext, aad, iv);
+  return counted instanceof Promise
+    ? sealLater(counted, context, mode, version, plaintext, aad, iv)
+    : seal(context, mode, version, plaintext, aad, iv);
+}
+
+/** Seals once the store has counted the use. Apart from the usual way, which closures would slow down. */
+function sealLater(
+  counted: Promise<void>,
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  iv: Uint8Array | undefined,
+): Promise<SealedText> {
   // The caller may change its arrays once the call has returned its promise.
   const [ownPlaintext, ownAad, ownIv] = [
     copyBytes(plaintext),
@@ -84,31 +87,67 @@ function seal(
   chosenIv: Uint8Array | undefined,
 ): SealedText {
   const key = context.aesGcm(version, plaintext.length);
-  if (mode === "detached") {
-    const iv = context.slab.take(IV_LENGTH);
-    if (chosenIv === undefined) context.ivs.fill(iv);
-    else iv.set(chosenIv);
-    const sealed = context.slab.take(plaintext.length + TAG_LENGTH);
-    key.sealInto(iv, plaintext, authenticated(context, mode, version, iv, aad), sealed, 0);
+  const frame = context.frames.frame(mode, version.blobHeader, aad, aad === context.contexts.bytes);
+  if (chosenIv === undefined) context.ivs.fill(context.frames.iv);
+  else frame.set(chosenIv, frame.length - IV_LENGTH);
+  const sealedLength = plaintext.length + TAG_LENGTH;
+  if (mode === "detached" && context.aadFraming === "none") {
+    const iv = frame.slice(frame.length - IV_LENGTH);
+    const sealed = context.slab.take(sealedLength);
+    key.sealInto(iv, plaintext, aad, sealed, 0);
     return { ciphertextBlob: sealed, iv };
   }
-  const blob = context.slab.take(SEALED_OFFSET + plaintext.length + TAG_LENGTH);
-  copyShort(version.blobHeader, 0, blob, 0, BLOB_HEADER_LENGTH);
-  const iv = blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET);
-  if (chosenIv === undefined) context.ivs.fill(iv);
-  else iv.set(chosenIv);
-  key.sealInto(iv, plaintext, authenticated(context, mode, version, iv, aad), blob, SEALED_OFFSET);
+  // Detached text is put behind its iv all the same: two views of one piece of memory.
+  const prefixLength = mode === "advance" ? SEALED_OFFSET : IV_LENGTH;
+  const { slab } = context;
+  const start = slab.reserve(prefixLength + sealedLength);
+  if (start === undefined) return sealApart(key, mode, frame, plaintext);
+  sealRun(context, key, frame, prefixLength, plaintext, slab.block, start);
+  const blobStart = mode === "advance" ? 0 : IV_LENGTH;
+  return {
+    ciphertextBlob: slab.view(start + blobStart, prefixLength - blobStart + sealedLength),
+    iv: slab.view(start + prefixLength - IV_LENGTH, IV_LENGTH),
+  };
+}
+
+/** Seals now or, in a batch, with others. */
+function sealRun(
+  context: OperationContext,
+  key: TrustedAesKey,
+  frame: Uint8Array,
+  prefixLength: number,
+  plaintext: Uint8Array,
+  out: Uint8Array,
+  offset: number,
+): void {
+  if (context.stage?.add(key, frame, prefixLength, plaintext, out, offset) === true) return;
+  key.sealRun(frame, prefixLength, plaintext, out, offset);
+}
+
+/** Seals into a buffer that holds this text alone. */
+function sealApart(
+  key: TrustedAesKey,
+  mode: FrameMode,
+  frame: Uint8Array,
+  plaintext: Uint8Array,
+): SealedText {
+  const prefixLength = mode === "advance" ? SEALED_OFFSET : 0;
+  const blob = new Uint8Array(prefixLength + plaintext.length + TAG_LENGTH);
+  key.sealRun(frame, prefixLength, plaintext, blob, 0);
+  const iv =
+    mode === "advance"
+      ? blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET)
+      : frame.slice(frame.length - IV_LENGTH);
   return { ciphertextBlob: blob, iv };
 }
 
 /**
- * Opens ciphertext ‖ tag under a version.
+ * Opens detached ciphertext ‖ tag under a version.
  *
  * @throws KmsError `InvalidCiphertext`, whatever was wrong
  */
-export function openUnder(
+export function openDetached(
   context: OperationContext,
-  mode: FrameMode,
   version: KeyVersion,
   iv: Uint8Array,
   sealed: Uint8Array,
@@ -116,26 +155,25 @@ export function openUnder(
 ): Uint8Array {
   if (sealed.length <= TAG_LENGTH) throw invalidCiphertext();
   const key = context.aesGcm(version, sealed.length);
-  const plaintext = key.open(iv, sealed, authenticated(context, mode, version, iv, aad));
+  let authenticated = aad;
+  if (context.aadFraming !== "none") {
+    authenticated = context.frames.frame("detached", version.blobHeader, aad, aad === context.contexts.bytes);
+    authenticated.set(iv, authenticated.length - IV_LENGTH);
+  }
+  const plaintext = key.open(iv, sealed, authenticated);
   if (plaintext === undefined) throw invalidCiphertext();
   return plaintext;
 }
 
-/** A blob whose version is known here, usable and the caller's to open; not yet authenticated. */
-export interface LocatedBlob {
-  readonly version: KeyVersion;
-  readonly iv: Uint8Array;
-  readonly sealed: Uint8Array;
-}
-
 /**
- * Parses a blob, finds its version, matches the key the caller names, then asks policy and state, in this order.
- * A blob that names a version which never sealed, such as one of an RSA key, is forged like one that names none.
+ * Finds the version of a blob, matches the key the caller names, then asks policy and state, in this order. Nothing is
+ * authenticated yet. A blob that names a version which never sealed, such as one of an RSA key, is forged like one that
+ * names none.
  *
  * @param keyId what the caller believes the key to be; a contradiction is a ciphertext that cannot be opened
  * @throws KmsError `InvalidCiphertext`, `Rejected.RecordCorrupt`, `Rejected.Disabled`, `Rejected.PendingDeletion`
  */
-export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: string): LocatedBlob {
+export function versionOfBlob(context: OperationContext, blob: Uint8Array, keyId?: string): KeyVersion {
   context.records.refuseClosed();
   // Named first, so that a key whose record is corrupt is told from a wrong one.
   const named = keyId === undefined ? undefined : context.ring.find(keyId);
@@ -143,14 +181,19 @@ export function locateBlob(context: OperationContext, blob: Uint8Array, keyId?: 
   if (version?.usage === undefined || context.records.isGone(version.key)) throw invalidCiphertext();
   if (keyId !== undefined && named !== version.key) throw invalidCiphertext();
   assertSymmetric(version.key);
-  return {
-    version,
-    iv: blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET),
-    sealed: blob.subarray(SEALED_OFFSET),
-  };
+  return version;
 }
 
-/** Opens a located blob. @throws KmsError `InvalidCiphertext` */
-export function openBlob(context: OperationContext, blob: LocatedBlob, aad: Uint8Array): Uint8Array {
-  return openUnder(context, "advance", blob.version, blob.iv, blob.sealed, aad);
+/** Opens a blob under the version it names. @throws KmsError `InvalidCiphertext` */
+export function openBlob(
+  context: OperationContext,
+  version: KeyVersion,
+  blob: Uint8Array,
+  aad: Uint8Array,
+): Uint8Array {
+  const key = context.aesGcm(version, blob.length);
+  const frame = context.frames.frame("advance", version.blobHeader, aad, aad === context.contexts.bytes);
+  const plaintext = key.openRun(frame, SEALED_OFFSET, blob);
+  if (plaintext === undefined) throw invalidCiphertext();
+  return plaintext;
 }

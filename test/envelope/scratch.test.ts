@@ -8,7 +8,7 @@ import { ContextCache, encodeContext } from "../../src/envelope/encryption-conte
 import { FrameScratch } from "../../src/envelope/frame-scratch.ts";
 
 const HEADERS = [new Uint8Array(24).fill(1), new Uint8Array(24).fill(2)];
-const AADS = [0, 1, 43, 43, 44, 5000].map((length, i) => new Uint8Array(length).fill(i + 1));
+const AADS = [0, 1, 43, 43, 44, 9000, 9000].map((length, i) => new Uint8Array(length).fill(i + 1));
 
 /** A step of a history of frames: which header, mode, aad, whether it is said to be constant, and its iv. */
 const step = fc.record({
@@ -28,7 +28,9 @@ describe("reused frames", () => {
           const [ofVersion, own] = [HEADERS[header] ?? iv, AADS[aad] ?? iv];
           const fresh = new Uint8Array(frameLength(own.length));
           writeFrame(fresh, mode, ofVersion, iv, own);
-          expect(Buffer.compare(scratch.frame(mode, ofVersion, iv, own, constant), fresh)).toBe(0);
+          const frame = scratch.frame(mode, ofVersion, own, constant);
+          new Uint8Array(scratch.iv.buffer, scratch.iv.byteOffset, 12).set(iv);
+          expect(Buffer.compare(frame, fresh)).toBe(0);
         }
       }),
       { numRuns: 300 },
@@ -39,10 +41,9 @@ describe("reused frames", () => {
     const scratch = new FrameScratch();
     const own = new Uint8Array(16);
     const header = HEADERS[0] ?? own;
-    const iv = new Uint8Array(12);
-    const before = new Uint8Array(scratch.frame("advance", header, iv, own, false));
+    const before = new Uint8Array(scratch.frame("advance", header, own, false));
     own[3] = 1;
-    expect(scratch.frame("advance", header, iv, own, false)).not.toEqual(before);
+    expect(scratch.frame("advance", header, own, false)).not.toEqual(before);
   });
 });
 

@@ -11,6 +11,7 @@ import { ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
 import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, TrustedAesKey } from "../engine.ts";
+import { runsOver } from "../sealed-run.ts";
 import type { SelfTest } from "../self-test.ts";
 import { checkItems, ownBytes } from "./arguments.ts";
 import type { EngineState, HandleTable } from "./state.ts";
@@ -235,7 +236,7 @@ export class NodeAesGcm implements AesGcm {
       this.#state.require();
       if (secret.isDestroyed) ensure(false, "InvalidParameter", "The key handle is destroyed.");
     };
-    return {
+    const plain: Pick<TrustedAesKey, "sealInto" | "open"> = {
       sealInto: (iv, plaintext, aad, out, offset) => {
         ensureLive();
         sealRaw(secret, iv, plaintext, aad, out, offset);
@@ -245,6 +246,7 @@ export class NodeAesGcm implements AesGcm {
         return openNew(secret, iv, sealed, aad);
       },
     };
+    return { ...plain, ...runsOver(plain) };
   }
 
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[] {

@@ -22,16 +22,16 @@ type Direction = "seal" | "open";
 type Results = (Uint8Array | undefined)[];
 
 /** From how many messages in a row on a key gets its tables for batches; below, building them costs more than they save. */
-const BULK_MESSAGES = 8;
+export const BULK_MESSAGES = 8;
 
 // Fields of a description (assembly/aes-gcm/batch.ts).
 const RESULT = 12;
-const OFFSET = 16;
-const AAD_LENGTH = 20;
-const DATA_LENGTH = 24;
-const SLOT = 28;
-const KEY_LENGTH = 30;
-const BULK = 31;
+export const OFFSET = 16;
+export const AAD_LENGTH = 20;
+export const DATA_LENGTH = 24;
+export const SLOT = 28;
+export const KEY_LENGTH = 30;
+export const BULK = 31;
 
 export class BatchRunner {
   readonly #kernel: Kernel;

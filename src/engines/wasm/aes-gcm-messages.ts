@@ -23,6 +23,16 @@ export class MessageRunner {
   readonly #dataCapacity: number;
   readonly #aadCapacity: number;
   readonly #bulkFrom: number;
+  /** The end of the AAD region and the data region, one after the other, and where the data begin in it. */
+  readonly #window: Uint8Array;
+  readonly #windowData: number;
+  readonly #ivWords: Int32Array;
+  /** The last three words before the data. */
+  readonly #ivInAad: Int32Array;
+  /** Views that the last `sealRun` copied from: its result, and the end of its AAD. The next call often wants the same. */
+  #piece: Uint8Array;
+  #prefix: Uint8Array;
+  #prefixOf: Uint8Array | undefined;
 
   constructor(kernel: Kernel, contexts: KeyContexts) {
     this.#kernel = kernel;
@@ -35,6 +45,14 @@ export class MessageRunner {
     this.#dataCapacity = kernel.dataCapacity;
     this.#aadCapacity = kernel.aad.length;
     this.#bulkFrom = kernel.bulkFrom;
+    const { buffer } = kernel.memory;
+    const aadStart = kernel.aad.byteOffset;
+    this.#windowData = kernel.dataStart - aadStart;
+    this.#window = kernel.memory.subarray(aadStart, kernel.dataStart + kernel.data.length);
+    this.#ivWords = new Int32Array(buffer, kernel.iv.byteOffset, IV_LENGTH / 4);
+    this.#ivInAad = new Int32Array(buffer, kernel.dataStart - IV_LENGTH, IV_LENGTH / 4);
+    this.#piece = this.#window.subarray(0, 0);
+    this.#prefix = this.#piece;
   }
 
   /** Returns the number of the key's tables for a message of `length` bytes, plus one; 0 for none. */
@@ -68,6 +86,74 @@ export class MessageRunner {
     const length = plaintext.length + TAG_LENGTH;
     if (length <= SHORT_LENGTH) copyShort(this.#memory, this.#dataStart, out, offset, length);
     else out.set(this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
+  }
+
+  /** Seals under the IV at the end of `aad`; see `TrustedAesKey`. */
+  sealRun(
+    holder: KeyHolder,
+    aad: Uint8Array,
+    prefixLength: number,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): void {
+    const { length } = plaintext;
+    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      const iv = aad.subarray(aad.length - IV_LENGTH);
+      this.#sealChunks(holder, iv, plaintext, aad, out, offset + prefixLength);
+      out.set(aad.subarray(aad.length - prefixLength), offset);
+      return;
+    }
+    const kernel = this.#kernel;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.#bulkFor(holder, length);
+    this.#window.set(aad, this.#windowData - aad.length);
+    this.#window.set(plaintext, this.#windowData);
+    this.#copyIvFromAad();
+    const sealedLength = length + TAG_LENGTH;
+    if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, length, bulk));
+    if (this.#piece.length !== sealedLength) {
+      this.#piece = this.#window.subarray(this.#windowData, this.#windowData + sealedLength);
+    }
+    // The kernel has wiped the AAD by now.
+    if (this.#prefixOf !== aad || this.#prefix.length !== prefixLength) {
+      this.#prefix = aad.subarray(aad.length - prefixLength);
+      this.#prefixOf = aad;
+    }
+    out.set(this.#prefix, offset);
+    out.set(this.#piece, offset + prefixLength);
+  }
+
+  /** Opens what `sealRun` wrote; see `TrustedAesKey`. */
+  openRun(holder: KeyHolder, aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
+    const sealedLength = run.length - prefixLength;
+    const length = sealedLength - TAG_LENGTH;
+    if (length < 0) return undefined;
+    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+      const ownAad = new Uint8Array(aad);
+      ownAad.set(run.subarray(0, prefixLength), aad.length - prefixLength);
+      const iv = ownAad.subarray(aad.length - IV_LENGTH);
+      return this.open(holder, iv, run.subarray(prefixLength), ownAad);
+    }
+    const kernel = this.#kernel;
+    const slot = this.#contexts.use(holder);
+    const bulk = this.#bulkFor(holder, length);
+    this.#window.set(aad, this.#windowData - aad.length);
+    this.#window.set(run, this.#windowData - prefixLength);
+    this.#copyIvFromAad();
+    if (kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealedLength, bulk) !== 1) return undefined;
+    const plaintext = this.#memory.slice(this.#dataStart, this.#dataStart + length);
+    kernel.aesGcmWipeData(length);
+    return plaintext;
+  }
+
+  #copyIvFromAad(): void {
+    const to = this.#ivWords;
+    const from = this.#ivInAad;
+    to[0] = from[0] as number;
+    to[1] = from[1] as number;
+    to[2] = from[2] as number;
   }
 
   /** Leaves ciphertext ‖ tag, which is public, at the start of the data region. */

@@ -3,11 +3,12 @@
 import { ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
-import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, TrustedAesKey } from "../engine.ts";
+import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, SealStage, TrustedAesKey } from "../engine.ts";
 import type { SelfTest, SelfTests } from "../self-test.ts";
 import { checkMessage, checkPacked, checkRoom, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { type BatchMessage, BatchRunner } from "./aes-gcm-batch.ts";
 import { MessageRunner } from "./aes-gcm-messages.ts";
+import { type HolderLookup, WasmSealStage } from "./aes-gcm-stage.ts";
 import { WasmAesKey } from "./aes-key.ts";
 import type { Kernel } from "./kernel.ts";
 import { contextsOf, type KeyContexts, type KeyHolder } from "./key-contexts.ts";
@@ -20,10 +21,13 @@ export class WasmAesGcm implements AesGcm {
   readonly #selfTest: SelfTest;
   /** Marks the keys of this engine among those that share the kernel. */
   readonly #owner: object = {};
+  readonly #kernel: Kernel;
+  #freeStage: WasmSealStage | undefined;
   #tested = false;
   #closed = false;
 
   constructor(kernel: Kernel, selfTests: SelfTests) {
+    this.#kernel = kernel;
     this.#contexts = contextsOf(kernel);
     this.#singles = new MessageRunner(kernel, this.#contexts);
     this.#batches = new BatchRunner(kernel, this.#contexts, this.#singles);
@@ -95,7 +99,17 @@ export class WasmAesGcm implements AesGcm {
 
   unsafeBind(key: AesKey): TrustedAesKey {
     this.#ready();
-    return new TrustedWasmKey(() => this.#ready(), this.#singles, this.#holder(key));
+    return new TrustedWasmKey(this.#selfTests, this.#singles, this.#holder(key), () => this.#borrowStage());
+  }
+
+  #borrowStage(): SealStage {
+    const free = this.#freeStage;
+    this.#freeStage = undefined;
+    if (free !== undefined) return free;
+    const holderOf: HolderLookup = (key) => TrustedWasmKey.holderOf(key, this.#singles);
+    return new WasmSealStage(this.#kernel, this.#contexts, holderOf, (stage) => {
+      this.#freeStage = stage;
+    });
   }
 
   sealBatch(key: AesKey | undefined, items: readonly SealItem[]): Uint8Array[] {
@@ -195,14 +209,23 @@ export class WasmAesGcm implements AesGcm {
 
 /** A key for callers that have checked their arguments. */
 class TrustedWasmKey implements TrustedAesKey {
-  readonly #ready: () => void;
+  readonly #selfTests: SelfTests;
   readonly #singles: MessageRunner;
   readonly #holder: KeyHolder;
+  readonly borrowStage: () => SealStage;
 
-  constructor(ready: () => void, singles: MessageRunner, holder: KeyHolder) {
-    this.#ready = ready;
+  constructor(selfTests: SelfTests, singles: MessageRunner, holder: KeyHolder, borrowStage: () => SealStage) {
+    this.#selfTests = selfTests;
     this.#singles = singles;
     this.#holder = holder;
+    this.borrowStage = borrowStage;
+  }
+
+  /** Returns the holder of a live key of one engine; undefined for keys of others. */
+  static holderOf(key: TrustedAesKey, singles: MessageRunner): KeyHolder | undefined {
+    if (!(#holder in key) || key.#singles !== singles) return undefined;
+    key.#ensureLive();
+    return key.#holder;
   }
 
   sealInto(iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array, out: Uint8Array, offset: number): void {
@@ -215,8 +238,25 @@ class TrustedWasmKey implements TrustedAesKey {
     return this.#singles.open(this.#holder, iv, sealed, aad);
   }
 
+  sealRun(
+    aad: Uint8Array,
+    prefixLength: number,
+    plaintext: Uint8Array,
+    out: Uint8Array,
+    offset: number,
+  ): void {
+    this.#ensureLive();
+    this.#singles.sealRun(this.#holder, aad, prefixLength, plaintext, out, offset);
+  }
+
+  openRun(aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
+    this.#ensureLive();
+    return this.#singles.openRun(this.#holder, aad, prefixLength, run);
+  }
+
   #ensureLive(): void {
-    this.#ready();
+    this.#selfTests.refuseIfFailed();
+    // An engine that is closed has destroyed its keys.
     if (this.#holder.destroyed) ensure(false, "InvalidParameter", "key was destroyed.");
   }
 }
