@@ -16,16 +16,25 @@ import type { Platform, RelaxedSimd } from "./platform.ts";
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_LENGTH = 16;
 
-/** One engine a name and build for the whole realm. */
-const engines: Map<string, Engine> = new Map();
+/** One engine a name and build for the whole realm; undefined where this runtime cannot have it. */
+const engines: Map<string, Engine | undefined> = new Map();
 
-function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine {
+function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine | undefined {
   const variant = name === "node" ? name : `${name} ${relaxedSimd}`;
-  const known = engines.get(variant);
-  if (known !== undefined) return known;
-  const made = name === "node" ? createNodeEngine() : createWasmEngine({ relaxedSimd });
-  engines.set(variant, made);
-  return made;
+  if (!engines.has(variant)) {
+    engines.set(variant, name === "node" ? createNodeEngine() : wasmEngine(relaxedSimd));
+  }
+  return engines.get(variant);
+}
+
+/** Makes the wasm engine; undefined where there is no WebAssembly, as under `node --jitless`. */
+function wasmEngine(relaxedSimd: RelaxedSimd): Engine | undefined {
+  try {
+    return createWasmEngine({ relaxedSimd });
+  } catch (error) {
+    if (error instanceof KmsError && error.code === "Rejected.UnsupportedOperation") return undefined;
+    throw error;
+  }
 }
 
 function newKdf(): KdfParameters {

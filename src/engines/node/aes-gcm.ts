@@ -15,6 +15,7 @@ import { runsOver } from "../sealed-run.ts";
 import type { SelfTest } from "../self-test.ts";
 import { checkItems, ownBytes } from "./arguments.ts";
 import type { EngineState, HandleTable } from "./state.ts";
+import { hasCipher } from "./support.ts";
 
 const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
@@ -43,9 +44,16 @@ class NodeAesKey implements AesKey {
 }
 
 function aesSecret(key: Uint8Array): AesSecret {
-  const cipher: CipherGCMTypes =
-    key.length === 16 ? "aes-128-gcm" : key.length === 24 ? "aes-192-gcm" : "aes-256-gcm";
-  return { key: createSecretKey(key), cipher, isDestroyed: false };
+  return { key: createSecretKey(key), cipher: cipherOf(key.length), isDestroyed: false };
+}
+
+function cipherOf(keyLength: number): CipherGCMTypes {
+  return keyLength === 16 ? "aes-128-gcm" : keyLength === 24 ? "aes-192-gcm" : "aes-256-gcm";
+}
+
+/** Tells whether this runtime has AES-GCM with keys of a length in bytes. */
+export function servesAesGcm(keyLength: number): boolean {
+  return hasCipher(cipherOf(keyLength));
 }
 
 /** Writes ciphertext ‖ tag; reads all input before it writes, so the two may overlap. */
@@ -108,11 +116,14 @@ function openNew(
 
 /** Runs the known answers over handles of their own, since the engine's are behind this very test. */
 function selfTestOf(table: HandleTable<AesSecret>): SelfTest {
-  return aesGcmSelfTest({
-    importKey: (key) => importRaw(table, key),
-    seal: (key, iv, plaintext, aad) => sealNew(table.get(key), iv, plaintext, aad),
-    open: (key, iv, sealed, aad) => openNew(table.get(key), iv, sealed, aad),
-  });
+  const aesGcm = {
+    importKey: (key: Uint8Array) => importRaw(table, key),
+    seal: (key: AesKey, iv: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array) =>
+      sealNew(table.get(key), iv, plaintext, aad),
+    open: (key: AesKey, iv: Uint8Array, sealed: Uint8Array, aad?: Uint8Array) =>
+      openNew(table.get(key), iv, sealed, aad),
+  };
+  return aesGcmSelfTest(aesGcm, servesAesGcm);
 }
 
 function checkIv(iv: Uint8Array): void {
@@ -186,6 +197,11 @@ export class NodeAesGcm implements AesGcm {
     this.#state.require(this.#selfTest);
     ensureBytes(key, "key");
     ensure([16, 24, 32].includes(key.length), "InvalidKeyMaterial", "An AES key has 16, 24 or 32 bytes.");
+    ensure(
+      servesAesGcm(key.length),
+      "Rejected.UnsupportedOperation",
+      `This runtime's node:crypto has no AES-${key.length * 8}-GCM.`,
+    );
     return importRaw(this.#keys, key);
   }
 

@@ -29,6 +29,7 @@ import {
 import { asBuffer, ownBytes } from "./arguments.ts";
 import { generateKeyPairWith } from "./generate.ts";
 import type { EngineState, HandleTable } from "./state.ts";
+import { hasCurve } from "./support.ts";
 
 const OPENSSL_CURVE: Readonly<Record<CurveName, string>> = { "P-256": "prime256v1", secp256k1: "secp256k1" };
 
@@ -57,9 +58,22 @@ class NodeEcKey implements EcPrivateKey, EcPublicKey {
 class NodeEcPrivateKey extends NodeEcKey {}
 class NodeEcPublicKey extends NodeEcKey {}
 
-/** @throws KmsError `InvalidParameter` for anything but the name of a curve */
+/** Tells whether this runtime has a curve. */
+export function servesCurve(curve: CurveName): boolean {
+  return hasCurve(OPENSSL_CURVE[curve]);
+}
+
+/**
+ * @throws KmsError `InvalidParameter` for anything but the name of a curve, `Rejected.UnsupportedOperation` for one this
+ *   runtime has not
+ */
 export function checkCurve(curve: unknown): asserts curve is CurveName {
   ensure(curve === "P-256" || curve === "secp256k1", "InvalidParameter", "curve must be P-256 or secp256k1.");
+  ensure(
+    servesCurve(curve),
+    "Rejected.UnsupportedOperation",
+    `This runtime's node:crypto has no curve ${curve}.`,
+  );
 }
 
 /** Checks that a SEC 1 point lies on the curve and is not the point at infinity; returns it uncompressed. */

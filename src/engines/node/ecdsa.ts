@@ -36,9 +36,17 @@ function signRaw({ key }: EcSecret, message: Uint8Array, hash: HashName): Uint8A
   return ownBytes(sign(hashFacts(hash).openssl, message, { key, dsaEncoding: DSA_ENCODING }));
 }
 
-function verifyRaw({ key }: EcSecret, message: Uint8Array, hash: HashName, pair: Uint8Array): boolean {
+function verifyRaw(secret: EcSecret, message: Uint8Array, hash: HashName, pair: Uint8Array): boolean {
+  const signature = Uint8Array.from(pair);
+  // Deno refuses s above n/2 on this curve; n - s is valid where s is (SEC 1, 4.1.4).
+  if (secret.curve === "secp256k1") lowerS(secret.curve, signature);
   try {
-    return verify(hashFacts(hash).openssl, message, { key, dsaEncoding: DSA_ENCODING }, pair);
+    return verify(
+      hashFacts(hash).openssl,
+      message,
+      { key: secret.key, dsaEncoding: DSA_ENCODING },
+      signature,
+    );
   } catch {
     return false;
   }

@@ -8,12 +8,14 @@ import type { SelfTest } from "../self-test.ts";
 import { AES_KW_ANSWER, AES_KWP_ANSWER, fromHex } from "../self-test-vectors.ts";
 import { ownBytes } from "./arguments.ts";
 import type { EngineState } from "./state.ts";
+import { hasCipher } from "./support.ts";
 
 /** Bytes of a semiblock, the unit of both modes. */
 const SEMIBLOCK = 8;
 
 /** What tells the two modes apart. */
 interface WrapMode {
+  readonly prefix: "aes" | "id-aes";
   readonly suffix: "wrap" | "wrap-pad";
   /** The initial value that unwrapping finds again: RFC 3394, 2.2.3.1; RFC 5649, 3. */
   readonly iv: Uint8Array;
@@ -22,12 +24,13 @@ interface WrapMode {
   checkKey(key: Uint8Array): void;
 }
 
-function cipherName(kek: Uint8Array, mode: WrapMode): string {
-  return `id-aes${kek.length * 8}-${mode.suffix}`;
+/** Names the cipher as Node and Deno both do. */
+function cipherName(kekLength: number, mode: WrapMode): string {
+  return `${mode.prefix}${kekLength * 8}-${mode.suffix}`;
 }
 
 function wrapRaw(mode: WrapMode, kek: Uint8Array, key: Uint8Array): Uint8Array {
-  const context = createCipheriv(cipherName(kek, mode), kek, mode.iv);
+  const context = createCipheriv(cipherName(kek.length, mode), kek, mode.iv);
   const wrapped = context.update(key);
   context.final();
   return ownBytes(wrapped);
@@ -35,7 +38,7 @@ function wrapRaw(mode: WrapMode, kek: Uint8Array, key: Uint8Array): Uint8Array {
 
 function unwrapRaw(mode: WrapMode, kek: Uint8Array, wrapped: Uint8Array): Uint8Array | undefined {
   if (wrapped.length < mode.minWrappedLength || wrapped.length % SEMIBLOCK !== 0) return undefined;
-  const context = createDecipheriv(cipherName(kek, mode), kek, mode.iv);
+  const context = createDecipheriv(cipherName(kek.length, mode), kek, mode.iv);
   try {
     const key = context.update(wrapped);
     context.final();
@@ -46,6 +49,7 @@ function unwrapRaw(mode: WrapMode, kek: Uint8Array, wrapped: Uint8Array): Uint8A
 }
 
 const KW: WrapMode = {
+  prefix: "aes",
   suffix: "wrap",
   iv: new Uint8Array(SEMIBLOCK).fill(0xa6),
   minWrappedLength: 3 * SEMIBLOCK,
@@ -61,6 +65,7 @@ const KW: WrapMode = {
 };
 
 const KWP: WrapMode = {
+  prefix: "id-aes",
   suffix: "wrap-pad",
   iv: Uint8Array.of(0xa6, 0x59, 0x59, 0xa6),
   minWrappedLength: 2 * SEMIBLOCK,
@@ -92,7 +97,8 @@ function selfTest(
   };
 }
 
-function keyWrap(state: EngineState, mode: WrapMode): KeyWrap {
+function keyWrap(state: EngineState, mode: WrapMode): KeyWrap | undefined {
+  if (![16, 24, 32].every((length) => hasCipher(cipherName(length, mode)))) return undefined;
   const check = (kek: Uint8Array, data: Uint8Array, dataName: string): void => {
     state.require(mode.selfTest);
     ensureBytes(kek, "kek");
@@ -112,12 +118,12 @@ function keyWrap(state: EngineState, mode: WrapMode): KeyWrap {
   };
 }
 
-/** Makes AES-KW of one engine. */
-export function nodeAesKw(state: EngineState): KeyWrap {
+/** Makes AES-KW of one engine; undefined where the runtime has none. */
+export function nodeAesKw(state: EngineState): KeyWrap | undefined {
   return keyWrap(state, KW);
 }
 
-/** Makes AES-KWP of one engine. */
-export function nodeAesKwp(state: EngineState): KeyWrap {
+/** Makes AES-KWP of one engine; undefined where the runtime has none. */
+export function nodeAesKwp(state: EngineState): KeyWrap | undefined {
   return keyWrap(state, KWP);
 }

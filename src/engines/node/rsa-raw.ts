@@ -3,15 +3,7 @@
  * is encoded here and meets the raw operation. No signature leaves before the public key verified it.
  */
 
-import {
-  constants,
-  privateDecrypt,
-  privateEncrypt,
-  publicDecrypt,
-  publicEncrypt,
-  sign,
-  verify,
-} from "node:crypto";
+import { constants, privateDecrypt, publicEncrypt, sign, verify } from "node:crypto";
 import { equalBytesVartime } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import type { HashName } from "../engine.ts";
@@ -50,7 +42,8 @@ function signUnchecked(secret: RsaPrivateSecret, signable: CheckedSignable, padd
     padding.scheme === "pss"
       ? encodePss(padding.hash, signable.digest, padding.saltLength, modulusLength)
       : encodePkcs1(padding.hash, signable.digest, modulusLength);
-  return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, block);
+  // RSASP1 and RSADP are one function (RFC 8017, 5); Deno has it by this name alone.
+  return privateDecrypt({ key, padding: constants.RSA_NO_PADDING }, block);
 }
 
 /**
@@ -83,7 +76,7 @@ export function verifyRsa(
       const openssl = hashFacts(padding.hash).openssl;
       return verify(openssl, signable.message, { key, ...opensslPadding(padding) }, signature);
     }
-    const block = publicDecrypt({ key, padding: constants.RSA_NO_PADDING }, signature);
+    const block = publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, signature);
     return padding.scheme === "pss"
       ? verifyPssBlock(padding.hash, signable.digest, padding.saltLength, block)
       : equalBytesVartime(block, encodePkcs1(padding.hash, signable.digest, modulusLength));
