@@ -1,7 +1,8 @@
-/** Finds an engine by name and loads its code when it is first asked for. */
+/** Finds an engine by name; loads the code of the one over node:crypto when it is first asked for. */
 
 import { ensure, KmsError } from "../errors.ts";
 import type { Engine, WasmModules } from "./engine.ts";
+import { createWasmEngine } from "./wasm/index.ts";
 
 export interface LoadEngineOptions {
   /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
@@ -34,10 +35,9 @@ export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptio
   );
   const asked: string = name;
   switch (asked) {
-    case "wasm": {
-      const { createWasmEngine } = await import("./wasm/index.ts");
+    case "wasm":
+      // Imported statically: service workers have no import().
       return createWasmEngine({ wasm: options.wasm, relaxedSimd: options.relaxedSimd });
-    }
     case "node": {
       const { createNodeEngine } = await importNodeEngine();
       return createNodeEngine();
