@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { ROOT } from "./files.mjs";
 
 const args = process.argv.slice(2);
-const slow = args.includes("--slow");
-const filters = args.filter((arg) => arg !== "--slow");
+const kind = ["slow", "runtimes"].find((name) => args.includes(`--${name}`));
+const filters = args.filter((arg) => arg !== `--${kind}`);
 const folder = mkdtempSync(join(tmpdir(), "keyplane-test-"));
 const report = join(folder, "report.json");
 
@@ -23,7 +23,11 @@ const vitest = spawnSync(
     `--outputFile.json=${report}`,
     ...filters,
   ],
-  { cwd: ROOT, stdio: "inherit", env: { ...process.env, ...(slow ? { KEYPLANE_SLOW: "1" } : {}) } },
+  {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...process.env, ...(kind === undefined ? {} : { [`KEYPLANE_${kind.toUpperCase()}`]: "1" }) },
+  },
 );
 
 let passed = 0;

@@ -1,14 +1,23 @@
-/** One configuration for every test run; `KEYPLANE_SLOW=1` adds the long ones (`*.slow.test.ts`). */
+/**
+ * One configuration for every test run. `KEYPLANE_SLOW=1` runs the long ones instead (`*.slow.test.ts`),
+ * `KEYPLANE_RUNTIMES=1` those that need other runtimes (`*.runtimes.test.ts`).
+ */
 
 import { defineConfig } from "vitest/config";
 
-const slow = process.env.KEYPLANE_SLOW === "1";
+const KINDS = ["slow", "runtimes"];
+
+const kind = KINDS.find((name) => process.env[`KEYPLANE_${name.toUpperCase()}`] === "1");
+const slow = kind === "slow";
 
 export default defineConfig({
   root: new URL("..", import.meta.url).pathname,
   test: {
-    include: slow ? ["test/**/*.slow.test.ts"] : ["test/**/*.test.ts"],
-    exclude: slow ? [] : ["test/**/*.slow.test.ts"],
+    include: [kind === undefined ? "test/**/*.test.ts" : `test/**/*.${kind}.test.ts`],
+    exclude: [
+      "**/node_modules/**",
+      ...(kind === undefined ? KINDS.map((name) => `test/**/*.${name}.test.ts`) : []),
+    ],
     testTimeout: slow ? 1_800_000 : 60_000,
     hookTimeout: 120_000,
     pool: "forks",
