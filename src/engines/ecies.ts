@@ -41,11 +41,7 @@ export function servesEcies(engine: Engine): engine is Engine & EciesEngine {
  *
  * @returns R ‖ EM ‖ D
  */
-export function encryptEcies(
-  engine: EciesEngine,
-  publicKey: EcPublicKey,
-  plaintext: Uint8Array,
-): Uint8Array {
+export function encryptEcies(engine: EciesEngine, publicKey: EcPublicKey, plaintext: Uint8Array): Uint8Array {
   const { ecdsa } = engine;
   const ephemeral = ephemeralKey(ecdsa, publicKey.curve);
   try {

@@ -169,7 +169,8 @@ export class Router {
   /** The key for encryption; the engine does all of it, the exchange and the hashes. */
   ecies(version: KeyVersion): EciesBinding {
     const engine = this.#choose("ecdh", 0);
-    if (!servesEcies(engine)) throw new Error("internal: an engine has ECDH but not what ECIES needs with it");
+    if (!servesEcies(engine))
+      throw new Error("internal: an engine has ECDH but not what ECIES needs with it");
     const { privateKey, publicKey } = this.#bindEc(version, engine);
     return { engine, privateKey, publicKey };
   }

@@ -177,8 +177,7 @@ const ENCRYPTION_ALGORITHMS: Readonly<Record<KeyMaterialType["type"], readonly E
  */
 export function encryptionAlgorithm(spec: KeySpec, requested: string | undefined): EncryptionAlgorithm {
   const algorithms = ENCRYPTION_ALGORITHMS[SPECS[spec].material.type];
-  const algorithm =
-    requested === undefined ? algorithms[0] : algorithms.find((known) => known === requested);
+  const algorithm = requested === undefined ? algorithms[0] : algorithms.find((known) => known === requested);
   if (algorithm === undefined)
     throw new KmsError("InvalidParameter", `algorithm is not one that ${spec} encrypts with.`);
   return algorithm;
