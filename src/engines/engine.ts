@@ -5,7 +5,7 @@
  * Every method of the "wasm" and "node" engines is synchronous but `generateKey`. Errors are `KmsError`s:
  * `InvalidParameter` (argument shape, IV length, a destroyed or foreign handle), `InvalidKeyMaterial` (a key that
  * does not parse or is not valid), `Rejected.UnsupportedOperation` (known but not served),
- * `InternalFailure` (self-test failed: the engine refuses every call).
+ * `InternalFailure` (a self-test, a pairwise test or the check of a signature failed: the engine refuses every call).
  */
 
 export type EngineName = "wasm" | "node";
@@ -171,7 +171,10 @@ export interface SignEcdsaOptions {
   readonly lowS?: boolean;
   /** Hash of the RFC 6979 nonce generator when a bare digest is signed. */
   readonly hash?: HashName;
-  /** Mixes 32 fresh random bytes into a deterministic nonce (RFC 6979, 3.6); nonces that are random anyway ignore it. */
+  /**
+   * Mixes 32 fresh random bytes into a deterministic nonce (RFC 6979, 3.6); nonces that are random anyway ignore it. Without,
+   * never use one scalar on two curves: they would share nonces.
+   */
   readonly hedged?: boolean;
 }
 export interface VerifyEcdsaOptions {

@@ -8,13 +8,18 @@ export interface LoadEngineOptions {
   /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
   readonly relaxedSimd?: "auto" | "off" | "force";
   /**
+   * Verifies every ECDSA signature with the public key before it leaves, so that a fault cannot let a wrong one out; a wrong
+   * one is erased, answers `InternalFailure` and stops the engine. RSA signatures are verified always. Default false.
+   */
+  readonly verifySignatures?: boolean;
+  /**
    * Compiled modules for runtimes that refuse to compile bytes; a bare module is the main one. What is absent is compiled
    * when it is first needed.
    */
   readonly wasm?: WebAssembly.Module | WasmModules;
 }
 
-const OPTION_NAMES: readonly string[] = ["relaxedSimd", "wasm"];
+const OPTION_NAMES: readonly string[] = ["relaxedSimd", "verifySignatures", "wasm"];
 const RELAXED_SIMD: readonly unknown[] = [undefined, "auto", "off", "force"];
 
 /**
@@ -33,14 +38,16 @@ export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptio
     "InvalidParameter",
     "relaxedSimd must be auto, off or force.",
   );
+  const { verifySignatures = false } = options;
+  ensure(typeof verifySignatures === "boolean", "InvalidParameter", "verifySignatures must be a boolean.");
   const asked: string = name;
   switch (asked) {
     case "wasm":
       // Imported statically: service workers have no import().
-      return createWasmEngine({ wasm: options.wasm, relaxedSimd: options.relaxedSimd });
+      return createWasmEngine({ wasm: options.wasm, relaxedSimd: options.relaxedSimd, verifySignatures });
     case "node": {
       const { createNodeEngine } = await importNodeEngine();
-      return createNodeEngine();
+      return createNodeEngine({ verifySignatures });
     }
     case "webcrypto":
       throw new KmsError("Rejected.UnsupportedOperation", "There is no engine over WebCrypto.");

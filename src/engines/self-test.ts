@@ -33,6 +33,7 @@ export interface SelfTest {
 
 /** Runs tests once each and remembers for good that one failed. One instance an engine. */
 export class SelfTests {
+  /** What failed, in words. */
   #failed: string | undefined;
   readonly #passed: Set<string> = new Set();
 
@@ -51,19 +52,24 @@ export class SelfTests {
       answer = undefined;
     }
     if (answer === undefined || !equalBytesVartime(answer, test.expected)) {
-      this.#failed = test.name;
-      this.refuseIfFailed();
+      this.fail(`self-test ${test.name}`);
     }
     this.#passed.add(test.name);
   }
 
+  /**
+   * Stops the engine for good: what it computes can no longer be relied on.
+   *
+   * @param what what failed, in words
+   * @throws KmsError `InternalFailure`
+   */
+  fail(what: string): never {
+    this.#failed ??= what;
+    throw new KmsError("InternalFailure", `The ${this.#failed} failed; this engine does not serve.`);
+  }
+
   /** @throws KmsError `InternalFailure` once a test has failed */
   refuseIfFailed(): void {
-    if (this.#failed !== undefined) {
-      throw new KmsError(
-        "InternalFailure",
-        `The self-test ${this.#failed} failed; this engine does not serve.`,
-      );
-    }
+    if (this.#failed !== undefined) this.fail(this.#failed);
   }
 }

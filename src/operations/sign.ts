@@ -31,7 +31,8 @@ export function sign(context: OperationContext, request: SignRequest): SignRespo
   let signature: Uint8Array;
   if (scheme.scheme === "ecdsa") {
     const { ecdsa, privateKey } = context.router.ec(version);
-    signature = ecdsa.sign(privateKey, signable, ecdsaOptions);
+    // Hedged: a nonce that only message and key decide is the same on two curves, and under a fault.
+    signature = ecdsa.sign(privateKey, signable, { ...ecdsaOptions, hedged: true });
   } else {
     const { rsa, privateKey } = context.router.rsa(version);
     signature =

@@ -10,27 +10,28 @@ import { createWasmEngine } from "../engines/wasm/index.ts";
 import { KmsError } from "../errors.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
-import type { Platform, RelaxedSimd } from "./platform.ts";
+import type { EngineVariant, Platform } from "./platform.ts";
 
 /** scrypt (RFC 7914): 128 MiB and about half a second per guess. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_LENGTH = 16;
 
-/** One engine a name and build for the whole realm; undefined where this runtime cannot have it. */
+/** One engine a name and variant for the whole realm; undefined where this runtime cannot have it. */
 const engines: Map<string, Engine | undefined> = new Map();
 
-function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine | undefined {
-  const variant = name === "node" ? name : `${name} ${relaxedSimd}`;
-  if (!engines.has(variant)) {
-    engines.set(variant, name === "node" ? createNodeEngine() : wasmEngine(relaxedSimd));
+function engine(name: EngineName, variant: EngineVariant): Engine | undefined {
+  const { relaxedSimd, verifySignatures } = variant;
+  const id = `${name} ${name === "node" ? "" : relaxedSimd} ${verifySignatures}`;
+  if (!engines.has(id)) {
+    engines.set(id, name === "node" ? createNodeEngine({ verifySignatures }) : wasmEngine(variant));
   }
-  return engines.get(variant);
+  return engines.get(id);
 }
 
 /** Makes the wasm engine; undefined where there is no WebAssembly, as under `node --jitless`. */
-function wasmEngine(relaxedSimd: RelaxedSimd): Engine | undefined {
+function wasmEngine(variant: EngineVariant): Engine | undefined {
   try {
-    return createWasmEngine({ relaxedSimd });
+    return createWasmEngine(variant);
   } catch (error) {
     if (error instanceof KmsError && error.code === "Rejected.UnsupportedOperation") return undefined;
     throw error;

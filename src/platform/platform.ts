@@ -7,10 +7,17 @@ import type { BlockSource } from "../envelope/blob-slab.ts";
 /** Whether the relaxed SIMD build of the kernels may run: where the runtime has it, never, or by setting a V8 flag. */
 export type RelaxedSimd = "auto" | "off" | "force";
 
+/** What tells the engines of one name apart. */
+export interface EngineVariant {
+  readonly relaxedSimd: RelaxedSimd;
+  /** Whether every ECDSA signature is verified before it leaves. */
+  readonly verifySignatures: boolean;
+}
+
 export interface Platform {
   readonly rootKey: RootKeyPlatform;
-  /** Gives the realm's engine of a name, made when first asked for; undefined where there is none. */
-  readonly engine: (name: EngineName, relaxedSimd: RelaxedSimd) => Engine | undefined;
+  /** Gives the realm's engine of a name and variant, made when first asked for; undefined where there is none. */
+  readonly engine: (name: EngineName, variant: EngineVariant) => Engine | undefined;
   /** Makes blocks for small ciphertexts where the platform can keep them from being transferred. */
   readonly newCiphertextBlock: BlockSource;
 }

@@ -7,20 +7,21 @@ import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
 import { createWasmEngine } from "../engines/wasm/index.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
-import type { Platform, RelaxedSimd } from "./platform.ts";
+import type { EngineVariant, Platform } from "./platform.ts";
 
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
 
-/** One wasm engine a build for the whole realm. */
-const engines: Map<RelaxedSimd, Engine> = new Map();
+/** One wasm engine a variant for the whole realm. */
+const engines: Map<string, Engine> = new Map();
 
-function engine(name: EngineName, relaxedSimd: RelaxedSimd): Engine | undefined {
+function engine(name: EngineName, variant: EngineVariant): Engine | undefined {
   if (name !== "wasm") return undefined;
-  const known = engines.get(relaxedSimd);
+  const id = `${variant.relaxedSimd} ${variant.verifySignatures}`;
+  const known = engines.get(id);
   if (known !== undefined) return known;
-  const made = createWasmEngine({ relaxedSimd });
-  engines.set(relaxedSimd, made);
+  const made = createWasmEngine(variant);
+  engines.set(id, made);
   return made;
 }
 

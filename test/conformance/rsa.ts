@@ -96,7 +96,11 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
           expect(rsa.verifyPss(publicKey, signable, new Uint8Array(256), auto)).toBe(false);
         }
         const [, other] = signables(hash, utf8("another"));
-        const items = [signables(hash)[1], other].map((signable) => ({ key: publicKey, signable, signature }));
+        const items = [signables(hash)[1], other].map((signable) => ({
+          key: publicKey,
+          signable,
+          signature,
+        }));
         expect(rsa.verifyPssBatch(items, auto)).toEqual([true, false]);
       }
       const signing = auto as unknown as { hash: HashName; saltLength: number };

@@ -26,6 +26,8 @@ const REENCRYPT = "test/operations/re-encrypt.test.ts";
 const INVALID = "test/operations/invalid-ciphertext.test.ts";
 const BATCH = "test/operations/batch.test.ts";
 const ECIES = "test/engines/ecies-conformance.test.ts";
+const FAULTS = "test/engines/wasm/faults.test.ts";
+const VERIFY_SIGNATURES = "test/operations/verify-signatures.test.ts";
 const ECIES_CALLS = "test/operations/ecies.test.ts";
 
 const SEAL = "src/operations/seal.ts";
@@ -459,6 +461,63 @@ export const DEFECTS = [
     find: "  ensureNoAad(request);\n",
     replace: "",
     tests: [ECIES_CALLS],
+  },
+  // Faults of signatures
+  {
+    name: "signatures are not verified before they leave, singly",
+    file: "src/engines/wasm/ecdsa.ts",
+    find: "    if (this.#verifySignatures) this.#verifyOwn([job], [signed]);\n",
+    replace: "",
+    tests: [FAULTS],
+  },
+  {
+    name: "signatures are not verified before they leave, in batches",
+    file: "src/engines/wasm/ecdsa.ts",
+    find: "    if (this.#verifySignatures) this.#verifyOwn(jobs, signatures);\n",
+    replace: "",
+    tests: [FAULTS],
+  },
+  {
+    name: "a wrong signature does not stop the engine",
+    file: "src/engines/self-test.ts",
+    find: "    this.#failed ??= what;\n",
+    replace: "",
+    tests: [FAULTS],
+  },
+  {
+    name: "a signature with s = 0 leaves",
+    file: "src/engines/wasm/ec-operations.ts",
+    find: "    if (view.getUint32(item + ItemPart.result, true) === 0) {",
+    replace: "    if (view.getUint32(item + ItemPart.result, true) === 2) {",
+    tests: [FAULTS],
+  },
+  {
+    name: "a second try takes the same nonce",
+    file: "src/engines/wasm/ec-operations.ts",
+    find: "const flags: SignFlags = { lowS, hedged: true };",
+    replace: "const flags: SignFlags = { lowS, hedged: false };",
+    tests: [FAULTS],
+  },
+  {
+    name: "random bytes survive the engine",
+    file: "src/engines/wasm/ec-operations.ts",
+    find: "    this.#random.wipe();\n",
+    replace: "",
+    tests: [FAULTS],
+  },
+  {
+    name: "Kms.open forgets verifySignatures",
+    file: "src/operations/open-kms.ts",
+    find: "platform.engine(name, { relaxedSimd, verifySignatures })",
+    replace: "platform.engine(name, { relaxedSimd, verifySignatures: verifySignatures && false })",
+    tests: [VERIFY_SIGNATURES],
+  },
+  {
+    name: "a Kms signs with plain nonces",
+    file: "src/operations/sign.ts",
+    find: "hedged: true",
+    replace: "hedged: false",
+    tests: [VERIFY_SIGNATURES],
   },
   // Batch
   {

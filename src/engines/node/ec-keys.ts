@@ -40,6 +40,13 @@ export interface EcSecret {
   readonly point: Uint8Array;
 }
 
+/** Tells whether a pair signs and verifies (FIPS 140-3 IG 10.3.A). */
+function isConsistent({ key, point, curve }: EcSecret): boolean {
+  const dsaEncoding = "ieee-p1363";
+  const signature = sign("sha256", point, { key, dsaEncoding });
+  return verify("sha256", point, { key: publicSecret(curve, point).key, dsaEncoding }, signature);
+}
+
 class NodeEcKey implements EcPrivateKey, EcPublicKey {
   readonly curve: CurveName;
   readonly #table: HandleTable<EcSecret>;
@@ -95,7 +102,7 @@ function pointOnCurve(curve: CurveName, point: Uint8Array): Uint8Array {
 }
 
 /** Makes the public key of a point that is known to be on the curve. */
-function publicSecret(curve: CurveName, point: Uint8Array): EcSecret {
+export function publicSecret(curve: CurveName, point: Uint8Array): EcSecret {
   const spki = encodeEcSpki(curve, point);
   return { curve, key: createPublicKey({ key: asBuffer(spki), format: "der", type: "spki" }), point };
 }
@@ -124,14 +131,6 @@ export function readEcPrivate(curve: CurveName, key: Uint8Array): EcSecret {
   return { curve, key: keyObject, point };
 }
 
-/** Signs and verifies once, as every fresh pair must (FIPS 140-3 IG 10.3.A). */
-function pairwiseTest({ key, point, curve }: EcSecret): void {
-  const dsaEncoding = "ieee-p1363";
-  const signature = sign("sha256", point, { key, dsaEncoding });
-  const consistent = verify("sha256", point, { key: publicSecret(curve, point).key, dsaEncoding }, signature);
-  ensure(consistent, "InternalFailure", "The generated key failed its pairwise consistency test.");
-}
-
 /** The EC keys of one engine, shared by ECDSA and ECDH. */
 export class EcKeys {
   readonly #state: EngineState;
@@ -154,7 +153,10 @@ export class EcKeys {
 
   importPrivateKey(curve: CurveName, key: Uint8Array): EcPrivateKey {
     ensureBytes(key, "key");
-    return new NodeEcPrivateKey(this.#private, readEcPrivate(curve, key));
+    const secret = readEcPrivate(curve, key);
+    // A bare scalar comes without a public half to be consistent with.
+    if (key.length !== SCALAR_LENGTH) this.#pairwiseTest(secret);
+    return new NodeEcPrivateKey(this.#private, secret);
   }
 
   importPublicKey(curve: CurveName, key: Uint8Array): EcPublicKey {
@@ -177,11 +179,16 @@ export class EcKeys {
     const pkcs8 = ownBytes(pair.privateKey.export({ format: "der", type: "pkcs8" }));
     const secret = readEcPrivate(curve, pkcs8);
     pkcs8.fill(0);
-    pairwiseTest(secret);
+    this.#pairwiseTest(secret);
     this.#state.require();
     const privateKey = new NodeEcPrivateKey(this.#private, secret);
     options?.onProgress?.(1);
     return { privateKey, publicKey: this.publicKey(privateKey) };
+  }
+
+  /** Tests a pair that is new here; one that fails stops the engine. */
+  #pairwiseTest(secret: EcSecret): void {
+    if (!isConsistent(secret)) this.#state.fail("pairwise consistency test of a key");
   }
 
   exportPkcs8(handle: EcPrivateKey): Uint8Array {

@@ -27,7 +27,14 @@ import type {
 import type { SelfTest } from "../self-test.ts";
 import { ECDSA_ANSWERS, fromHex } from "../self-test-vectors.ts";
 import { checkItems, checkOptions, checkSignable, hashFacts, ownBytes } from "./arguments.ts";
-import { checkCurve, type EcKeys, type EcSecret, readEcPrivate, readEcPublic } from "./ec-keys.ts";
+import {
+  checkCurve,
+  type EcKeys,
+  type EcSecret,
+  publicSecret,
+  readEcPrivate,
+  readEcPublic,
+} from "./ec-keys.ts";
 import type { EngineState } from "./state.ts";
 
 const DSA_ENCODING = "ieee-p1363";
@@ -95,10 +102,15 @@ function checkLowS(lowS: unknown): void {
 export class NodeEcdsa implements Ecdsa {
   readonly #state: EngineState;
   readonly #keys: EcKeys;
+  readonly #verifySignatures: boolean;
+  /** Public halves of private keys, for verifying what they signed. */
+  readonly #verifiers: WeakMap<EcSecret, EcSecret> = new WeakMap();
 
-  constructor(state: EngineState, keys: EcKeys) {
+  /** @param verifySignatures whether every signature is verified before it leaves */
+  constructor(state: EngineState, keys: EcKeys, verifySignatures: boolean) {
     this.#state = state;
     this.#keys = keys;
+    this.#verifySignatures = verifySignatures;
   }
 
   importPrivateKey(curve: CurveName, key: Uint8Array): EcPrivateKey {
@@ -153,6 +165,7 @@ export class NodeEcdsa implements Ecdsa {
     checkLowS(lowS);
     const { message, hash } = messageOf(signable);
     const pair = signRaw(secret, message, hash);
+    if (this.#verifySignatures) this.#verifyOwn(secret, message, hash, pair);
     if (lowS === true) lowerS(secret.curve, pair);
     return format === "der" ? encodeDerSignature(pair) : pair;
   }
@@ -188,6 +201,18 @@ export class NodeEcdsa implements Ecdsa {
     this.#state.require();
     checkItems(items);
     return items.map(({ key, signable, signature }) => this.verify(key, signable, signature, options));
+  }
+
+  /** Verifies what was just signed; a wrong signature is erased and stops the engine. */
+  #verifyOwn(secret: EcSecret, message: Uint8Array, hash: HashName, pair: Uint8Array): void {
+    let verifier = this.#verifiers.get(secret);
+    if (verifier === undefined) {
+      verifier = publicSecret(secret.curve, secret.point);
+      this.#verifiers.set(secret, verifier);
+    }
+    if (verifyRaw(verifier, message, hash, pair)) return;
+    pair.fill(0);
+    this.#state.fail("verification of a signature just made");
   }
 
   #enter(curve: CurveName): void {

@@ -30,8 +30,13 @@ const CAPABILITIES: Capabilities = {
   hkdf: HASH_NAMES,
 };
 
+export interface NodeEngineOptions {
+  /** Verifies every ECDSA signature with the public key before it leaves. */
+  readonly verifySignatures?: boolean | undefined;
+}
+
 /** Makes an engine; it holds nothing outside this process and needs no loading. */
-export function createNodeEngine(): Engine {
+export function createNodeEngine(options: NodeEngineOptions = {}): Engine {
   const state = new EngineState();
   const ecKeys = new EcKeys(state);
   const aesKw = nodeAesKw(state);
@@ -48,7 +53,7 @@ export function createNodeEngine(): Engine {
       ...(aesKwp === undefined ? {} : { aesKwp: AES_NAMES }),
     }),
     aesGcm: new NodeAesGcm(state),
-    ecdsa: new NodeEcdsa(state, ecKeys),
+    ecdsa: new NodeEcdsa(state, ecKeys, options.verifySignatures === true),
     ecdh: nodeEcdh(state, ecKeys),
     rsa: new NodeRsa(state),
     hmac: nodeHmac(state),

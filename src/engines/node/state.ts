@@ -27,6 +27,16 @@ export class EngineState {
     else this.#selfTests.require(test);
   }
 
+  /**
+   * Stops the engine for good after a wrong result.
+   *
+   * @param what what failed, in words
+   * @throws KmsError `InternalFailure`
+   */
+  fail(what: string): never {
+    return this.#selfTests.fail(what);
+  }
+
   /** Refuses every later call and lets go of every key. */
   close(): void {
     this.#closed = true;

@@ -75,6 +75,12 @@ export class RandomPool {
   readonly #pool: Uint8Array<ArrayBuffer> = new Uint8Array(4096);
   #next: number = this.#pool.length;
 
+  /** Erases what was fetched and not handed out; the next request fetches anew. */
+  wipe(): void {
+    this.#pool.fill(0);
+    this.#next = this.#pool.length;
+  }
+
   /** Writes `length` fresh bytes, at most 4,096, at `offset` of `out`. */
   writeTo(out: Uint8Array, offset: number, length: number): void {
     const pool = this.#pool;

@@ -19,11 +19,12 @@ import {
 import type { EcOperations } from "./ec-operations.ts";
 import type { TableUser } from "./key-tables.ts";
 
-/** A private key: its scalar, zeroed when it is destroyed, and its uncompressed point. */
+/** A private key: its scalar, zeroed when it is destroyed, its uncompressed point, and that as a key to verify with. */
 export interface EcSecret {
   readonly curve: CurveName;
   readonly scalar: Uint8Array;
   readonly point: Uint8Array;
+  readonly verifier: EcPublic;
 }
 
 /** A public key and the use it makes of the kernel's tables. */
@@ -124,7 +125,7 @@ export class EcKeys {
     // A buffer made first lies outside the garbage-collected heap, where moving would leave copies behind.
     const scalar = new Uint8Array(new ArrayBuffer(SCALAR_LENGTH));
     scalar.set(fields.scalar);
-    return { curve, scalar, point };
+    return { curve, scalar, point, verifier: publicOf(curve, point) };
   }
 
   /** Reads a SEC 1 point or an SPKI; their lengths never meet. */
@@ -155,7 +156,10 @@ export class EcKeys {
   }
 
   destroyPrivate(held: Held<EcSecret>): void {
-    held.key?.scalar.fill(0);
+    if (held.key !== undefined) {
+      held.key.scalar.fill(0);
+      this.#operations.forget(held.key.verifier);
+    }
     held.key = undefined;
     this.#live.delete(held);
     this.#dropped?.unregister(held);

@@ -11,6 +11,8 @@ import { type KeyTables, keyTablesOf, type TableUser } from "./key-tables.ts";
 const SCALAR_LENGTH = 32;
 const PAIR_LENGTH = 64;
 const X_AND_Y = 64;
+/** Times a signature is tried. r or s is zero once in 2^255 attempts, so a second failure is a broken kernel. */
+const ATTEMPTS = 3;
 
 /** A signature to make. */
 export interface SignJob {
@@ -104,6 +106,7 @@ export class EcOperations {
   /** Signs, each run of neighbours on one curve with one hash in as few calls as fit. */
   sign(jobs: readonly SignJob[], flags: SignFlags): Signed[] {
     const results: Signed[] = [];
+    const again: number[] = [];
     const { itemCount } = this.#kernel;
     for (let start = 0; start < jobs.length; ) {
       const first = jobs[start] as SignJob;
@@ -115,9 +118,14 @@ export class EcOperations {
         count++;
       }
       this.#signItems(first, count, flags);
-      for (let i = 0; i < count; i++) results.push(this.#readSigned(i));
+      for (let i = 0; i < count; i++) {
+        const signed = this.#readSigned(i);
+        if (signed === undefined) again.push(start + i);
+        else results[start + i] = signed;
+      }
       start += count;
     }
+    for (const index of again) results[index] = this.#signAgain(jobs[index] as SignJob, flags);
     return results;
   }
 
@@ -125,7 +133,19 @@ export class EcOperations {
   signOne(job: SignJob, flags: SignFlags): Signed {
     this.#writeSignJob(job, 0, flags.hedged);
     this.#signItems(job, 1, flags);
-    return this.#readSigned(0);
+    return this.#readSigned(0) ?? this.#signAgain(job, flags);
+  }
+
+  /** Signs with other nonces after one that gave r or s of zero (FIPS 186-5, 6.4.1, step 11): those of a hedged signature. */
+  #signAgain(job: SignJob, { lowS }: SignFlags): Signed {
+    const flags: SignFlags = { lowS, hedged: true };
+    for (let attempt = 1; attempt < ATTEMPTS; attempt++) {
+      this.#writeSignJob(job, 0, flags.hedged);
+      this.#signItems(job, 1, flags);
+      const signed = this.#readSigned(0);
+      if (signed !== undefined) return signed;
+    }
+    throw new Error("internal: the kernel makes no signature");
   }
 
   #writeSignJob(job: SignJob, index: number, hedged: boolean): void {
@@ -142,12 +162,15 @@ export class EcOperations {
     expectDone(this.#kernel.ecdsaSign(CURVE_NUMBER[curve], nonceHash, count, lowS ? 1 : 0, hedged ? 1 : 0));
   }
 
-  /** Reads a signature; r or s of zero, which no one will ever see, is an internal error. */
-  #readSigned(index: number): Signed {
+  /** Reads a signature; undefined where r or s is zero. Such a pair would tell the private key, so it is erased. */
+  #readSigned(index: number): Signed | undefined {
     const { memory, view, items, itemLength } = this.#kernel;
     const item = items + index * itemLength;
-    expectDone(view.getUint32(item + ItemPart.result, true));
     const start = item + ItemPart.signature;
+    if (view.getUint32(item + ItemPart.result, true) === 0) {
+      memory.fill(0, start, start + PAIR_LENGTH);
+      return undefined;
+    }
     return {
       pair: memory.slice(start, start + PAIR_LENGTH),
       recovery: view.getUint32(item + ItemPart.recovery, true),
@@ -191,6 +214,11 @@ export class EcOperations {
       memory.fill(0, start, start + SCALAR_LENGTH);
       memory.set(digest, start + SCALAR_LENGTH - digest.length);
     }
+  }
+
+  /** Erases random bytes that were fetched for calls to come. */
+  close(): void {
+    this.#random.wipe();
   }
 
   /** Gives the place of a key's table back. */

@@ -2,6 +2,7 @@
 
 import { concatBytes, copyBytes, ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
+import { SCALAR_LENGTH } from "../ec-scalar.ts";
 import {
   encodeDerSignature,
   hasLowS,
@@ -83,18 +84,32 @@ function encode({ pair, recovery }: Signed, format: EcdsaFormat): Uint8Array {
 
 const PLAIN: SignFlags = { lowS: false, hedged: false };
 
+/** A signature to make, and the key that it must verify with. */
+interface SecretJob extends SignJob {
+  readonly verifier: EcPublic;
+}
+
 export class WasmEcdsa implements Ecdsa {
   readonly #state: WasmState;
   readonly #keys: EcKeys;
   readonly #operations: EcOperations;
   readonly #hashKernel: HashKernel;
+  readonly #verifySignatures: boolean;
   readonly #selfTests: Readonly<Record<CurveName, SelfTest>>;
 
-  constructor(state: WasmState, keys: EcKeys, operations: EcOperations, hashKernel: HashKernel) {
+  /** @param verifySignatures whether every signature is verified before it leaves */
+  constructor(
+    state: WasmState,
+    keys: EcKeys,
+    operations: EcOperations,
+    hashKernel: HashKernel,
+    verifySignatures: boolean,
+  ) {
     this.#state = state;
     this.#keys = keys;
     this.#operations = operations;
     this.#hashKernel = hashKernel;
+    this.#verifySignatures = verifySignatures;
     this.#selfTests = {
       "P-256": this.#selfTest("ecdsa-p256", "P-256"),
       secp256k1: this.#selfTest("ecdsa-secp256k1", "secp256k1"),
@@ -103,7 +118,10 @@ export class WasmEcdsa implements Ecdsa {
 
   importPrivateKey(curve: CurveName, key: Uint8Array): EcPrivateKey {
     this.#enter(curve);
-    return this.#keys.holdPrivate(this.#keys.readPrivate(curve, key));
+    const secret = this.#keys.readPrivate(curve, key);
+    // A bare scalar comes without a public half to be consistent with.
+    if (key.length !== SCALAR_LENGTH) this.#pairwiseTest(secret);
+    return this.#keys.holdPrivate(secret);
   }
 
   importPublicKey(curve: CurveName, key: Uint8Array): EcPublicKey {
@@ -164,7 +182,9 @@ export class WasmEcdsa implements Ecdsa {
     const job = this.#signJob(this.#signer(key), signable, signing);
     // Reading the signable may have run code of the caller that destroyed the key.
     this.#keys.privateKey(key);
-    return encode(this.#operations.signOne(job, signing), signing.format);
+    const signed = this.#operations.signOne(job, signing);
+    if (this.#verifySignatures) this.#verifyOwn([job], [signed]);
+    return encode(signed, signing.format);
   }
 
   verify(key: EcPublicKey, signable: Signable, signature: Uint8Array, options?: VerifyEcdsaOptions): boolean {
@@ -187,7 +207,9 @@ export class WasmEcdsa implements Ecdsa {
     });
     // Reading a later item may have run code of the caller that destroyed the key of an earlier one.
     for (const key of keys) this.#keys.privateKey(key);
-    return this.#operations.sign(jobs, signing).map((result) => encode(result, signing.format));
+    const signatures = this.#operations.sign(jobs, signing);
+    if (this.#verifySignatures) this.#verifyOwn(jobs, signatures);
+    return signatures.map((signed) => encode(signed, signing.format));
   }
 
   verifyBatch(
@@ -226,12 +248,12 @@ export class WasmEcdsa implements Ecdsa {
     return verifier;
   }
 
-  #signJob({ curve, scalar }: EcSecret, signable: Signable, { nonceHash }: Signing): SignJob {
+  #signJob({ curve, scalar, verifier }: EcSecret, signable: Signable, { nonceHash }: Signing): SecretJob {
     const checked = checkSignable(signable);
     if (checked.kind === "message") {
       const facts = hashFacts(checked.hash);
       const digest = hashRaw(this.#hashKernel, facts, checked.message);
-      return { curve, scalar, digest, nonceHash: facts.id };
+      return { curve, scalar, verifier, digest, nonceHash: facts.id };
     }
     // A copy of its own: reading later items may run code of the caller.
     const digest = copyBytes(checked.digest);
@@ -241,7 +263,7 @@ export class WasmEcdsa implements Ecdsa {
       "InvalidParameter",
       "A digest of this length is signed only with the option hash.",
     );
-    return { curve, scalar, digest, nonceHash: hashFacts(hash).id };
+    return { curve, scalar, verifier, digest, nonceHash: hashFacts(hash).id };
   }
 
   /** Reads what is to be verified; undefined for bytes that are no signature. */
@@ -267,18 +289,37 @@ export class WasmEcdsa implements Ecdsa {
     while (true) {
       const scalar = randomBytes(32);
       const point = this.#operations.publicPoint(curve, scalar);
-      if (point !== undefined) return { curve, scalar, point };
+      if (point !== undefined) return { curve, scalar, point, verifier: publicOf(curve, point) };
     }
   }
 
-  /** Signs and verifies once, as every fresh pair must (FIPS 140-3 IG 10.3.A). */
-  #pairwiseTest({ curve, scalar, point }: EcSecret): void {
-    const digest = point.subarray(1, 33);
+  /**
+   * Verifies what was just signed: a signature that a fault made wrong may tell the private key, and a deterministic nonce
+   * lets an attacker compare it with the right one. A wrong one is erased with its neighbours and stops the engine.
+   */
+  #verifyOwn(jobs: readonly SecretJob[], signatures: readonly Signed[]): void {
+    const verdicts = this.#operations.verify(
+      jobs.map(({ verifier, digest }, i) => ({
+        key: verifier,
+        digest,
+        pair: (signatures[i] as Signed).pair,
+      })),
+    );
+    if (verdicts.every((verdict) => verdict)) return;
+    for (const { pair } of signatures) pair.fill(0);
+    this.#state.fail("verification of a signature just made");
+  }
+
+  /** Signs and verifies once, as every pair must that is new here (FIPS 140-3 IG 10.3.A). */
+  #pairwiseTest(secret: EcSecret): void {
+    const digest = secret.point.subarray(1, 33);
     const { id: nonceHash } = hashFacts("SHA-256");
-    const { pair } = this.#operations.signOne({ curve, scalar, digest, nonceHash }, PLAIN);
-    const [consistent] = this.#operations.verify([{ key: publicOf(curve, point), digest, pair }]);
-    if (consistent !== true) scalar.fill(0);
-    ensure(consistent === true, "InternalFailure", "The generated key failed its pairwise consistency test.");
+    const { pair } = this.#operations.signOne({ ...secret, digest, nonceHash }, PLAIN);
+    const [consistent] = this.#operations.verify([{ key: secret.verifier, digest, pair }]);
+    if (consistent === true) return;
+    secret.scalar.fill(0);
+    pair.fill(0);
+    this.#state.fail("pairwise consistency test of a key");
   }
 
   /** Makes the stored signature again, and verifies it and a changed one. */

@@ -27,6 +27,8 @@ export interface WasmEngineOptions {
    * of Node 20 first, which is process-wide and experimental there.
    */
   readonly relaxedSimd?: RelaxedSimd | undefined;
+  /** Verifies every ECDSA signature with the public key before it leaves. */
+  readonly verifySignatures?: boolean | undefined;
   /** Takes this build or none, for tests and benches. */
   readonly build?: WasmBuild | undefined;
 }
@@ -91,7 +93,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     build: kernel.build,
     capabilities: CAPABILITIES,
     aesGcm,
-    ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel),
+    ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel, options.verifySignatures === true),
     ecdh: wasmEcdh(state, ecKeys, ecOperations),
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
@@ -102,6 +104,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
       state.close();
       aesGcm.close();
       ecKeys.destroyAll();
+      ecOperations.close();
     },
   };
 }

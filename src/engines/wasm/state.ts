@@ -23,6 +23,16 @@ export class WasmState {
     else this.#selfTests.require(test);
   }
 
+  /**
+   * Stops the engine for good after a wrong result.
+   *
+   * @param what what failed, in words
+   * @throws KmsError `InternalFailure`
+   */
+  fail(what: string): never {
+    return this.#selfTests.fail(what);
+  }
+
   /** Refuses every later call. */
   close(): void {
     this.#closed = true;
