@@ -45,7 +45,7 @@ import {
   getPublicKey,
 } from "./operations/get-public-key.ts";
 import { type InspectRequest, type InspectResponse, inspect } from "./operations/inspect.ts";
-import { type KmsOptions, type OpenKms, openKms } from "./operations/open-kms.ts";
+import { type EngineName, type KmsOptions, type OpenKms, openKms } from "./operations/open-kms.ts";
 import { type ReEncryptRequest, type ReEncryptResponse, reEncrypt } from "./operations/re-encrypt.ts";
 import { type RotateKeyResponse, rotateKey } from "./operations/rotate-key.ts";
 import { type SignRequest, type SignResponse, sign } from "./operations/sign.ts";
@@ -70,7 +70,7 @@ type Generation<Request, Response> = (
   options: { signal?: AbortSignal; onProgress?: (fraction: number) => void },
 ) => Promise<Response>;
 
-let importKeyFor: (kms: Kms, dataKey: Uint8Array) => BulkKey;
+let importKeyFor: (kms: Kms, dataKey: Uint8Array) => Promise<BulkKey>;
 
 export class Kms {
   static {
@@ -82,6 +82,14 @@ export class Kms {
 
   protected constructor(kms: OpenKms) {
     this.#kms = kms;
+  }
+
+  /**
+   * Names the engine that runs: the one that seals a small plaintext. "auto" may give large ones, and what this one does
+   * not serve, to another.
+   */
+  get engine(): EngineName {
+    return this.#kms.engine;
   }
 
   /** Opens the store for a platform's `Kms.open`. */
@@ -491,21 +499,18 @@ export class Kms {
   }
 
   #callSync<Request, Response>(operation: Operation<Request, Response>, request: Request): Response {
-    const context = this.#open();
+    this.#open();
+    const context = this.#kms.syncContext;
     let response: MaybePromise<Response>;
     try {
+      if (context === undefined) throw asynchronous();
       response = operation(context, request);
     } catch (error) {
       throw this.#identify(error);
     }
     if (!(response instanceof Promise)) return response;
     response.catch(() => undefined);
-    throw this.#identify(
-      new KmsError(
-        "Rejected.UnsupportedOperation",
-        "This key or store answers asynchronously; use the async call.",
-      ),
-    );
+    throw this.#identify(asynchronous());
   }
 
   async #batch<Request extends object, Response>(
@@ -539,11 +544,18 @@ export class Kms {
   }
 }
 
+function asynchronous(): KmsError {
+  return new KmsError(
+    "Rejected.UnsupportedOperation",
+    "This key, store or engine answers asynchronously; use the async call.",
+  );
+}
+
 /**
  * Gives a data key to the engines of a Kms, for the streaming format. No entry exports it.
  *
  * @throws KmsError `Rejected.Closed`
  */
-export function bulkKeyOf(kms: Kms, dataKey: Uint8Array): BulkKey {
+export function bulkKeyOf(kms: Kms, dataKey: Uint8Array): Promise<BulkKey> {
   return importKeyFor(kms, dataKey);
 }

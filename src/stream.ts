@@ -18,6 +18,7 @@ import {
 } from "./envelope/streaming-format.ts";
 import { ensure, invalidCiphertext, KmsError } from "./errors.ts";
 import { bulkKeyOf, Kms } from "./kms.ts";
+import { type MaybePromise, whenReady } from "./maybe-promise.ts";
 import type { BulkKey } from "./operations/bulk-key.ts";
 import { checkFields, fields, readOptionalString, readString } from "./operations/input.ts";
 
@@ -143,7 +144,7 @@ class Frames {
   }
 
   /** @throws KmsError `Rejected.LimitExceeded`, `Rejected.Closed` */
-  seal(plaintext: Uint8Array, isLast: boolean): Uint8Array {
+  seal(plaintext: Uint8Array, isLast: boolean): MaybePromise<Uint8Array> {
     const nonce = this.#nextNonce(isLast);
     if (nonce === undefined) {
       throw new KmsError("Rejected.LimitExceeded", "The data is longer than one file can hold.");
@@ -152,14 +153,15 @@ class Frames {
   }
 
   /** @throws KmsError `InvalidCiphertext`, `Rejected.Closed` */
-  open(sealed: Uint8Array, isLast: boolean): Uint8Array {
+  open(sealed: Uint8Array, isLast: boolean): MaybePromise<Uint8Array> {
     // Only a file without plaintext has an empty frame: one division into frames for one plaintext, [STR-7].
     const isStray = sealed.length === TAG_LENGTH && this.#count > 0;
     const nonce = this.#nextNonce(isLast);
-    const plaintext =
-      nonce === undefined || isStray ? undefined : this.#key.open(nonce, sealed, this.#header);
-    if (plaintext === undefined) throw invalidCiphertext();
-    return plaintext;
+    const opened = nonce === undefined || isStray ? undefined : this.#key.open(nonce, sealed, this.#header);
+    return whenReady(opened, (plaintext) => {
+      if (plaintext === undefined) throw invalidCiphertext();
+      return plaintext;
+    });
   }
 
   /** Undefined when the file is full, [STR-8]. */
@@ -172,11 +174,37 @@ class Frames {
 }
 
 /** Gives a data key to the engine and wipes its bytes. */
-function adoptKey(kms: Kms, dataKey: Uint8Array): BulkKey {
+async function adoptKey(kms: Kms, dataKey: Uint8Array): Promise<BulkKey> {
   try {
-    return bulkKeyOf(kms, dataKey);
+    return await bulkKeyOf(kms, dataKey);
   } finally {
     dataKey.fill(0);
+  }
+}
+
+/** Hands out results in their order, at once as long as they are there, later once one was to come. */
+class InOrder {
+  readonly #emit: Emit;
+  #last: Promise<void> | undefined;
+
+  constructor(emit: Emit) {
+    this.#emit = emit;
+  }
+
+  add(result: MaybePromise<Uint8Array>): void {
+    if (this.#last === undefined && !(result instanceof Promise)) {
+      this.#emit(result);
+      return;
+    }
+    // All of them are watched, so that none fails unheard while an earlier one is waited for.
+    const last = Promise.all([result, this.#last]).then(([bytes]) => this.#emit(bytes));
+    last.catch(() => undefined);
+    this.#last = last;
+  }
+
+  /** Waits for the last result. */
+  async end(): Promise<void> {
+    await this.#last;
   }
 }
 
@@ -215,12 +243,14 @@ class Encryption implements FrameTransform {
 
   async write(chunk: Uint8Array, emit: Emit): Promise<void> {
     const frames = this.#frames ?? (await this.#begin(emit));
-    this.#cutter.push(chunk, (plaintext) => emit(frames.seal(plaintext, false)));
+    const results = new InOrder(emit);
+    this.#cutter.push(chunk, (plaintext) => results.add(frames.seal(plaintext, false)));
+    await results.end();
   }
 
   async end(emit: Emit): Promise<void> {
     const frames = this.#frames ?? (await this.#begin(emit));
-    emit(frames.seal(this.#cutter.rest(), true));
+    emit(await frames.seal(this.#cutter.rest(), true));
   }
 
   destroy(): void {
@@ -234,7 +264,7 @@ class Encryption implements FrameTransform {
       ...this.#options,
       numberOfBytes: STREAM_KEY_LENGTH,
     });
-    const key = this.#holder.hold(adoptKey(this.#kms, plaintext));
+    const key = this.#holder.hold(await adoptKey(this.#kms, plaintext));
     const header = encodeStreamHeader(DEFAULT_FRAME_EXPONENT, ciphertextBlob);
     this.#frames = new Frames(key, header, DEFAULT_FRAME_EXPONENT);
     emit(new Uint8Array(header));
@@ -263,21 +293,21 @@ class Decryption implements FrameTransform {
 
   async write(chunk: Uint8Array, emit: Emit): Promise<void> {
     const body = this.#file === undefined ? await this.#readHeader(chunk) : chunk;
-    this.#file?.cutter.push(body, (sealed) => this.#emitFrame(sealed, false, emit));
+    if (this.#file === undefined) return;
+    const { cutter, frames } = this.#file;
+    const results = new InOrder(emit);
+    cutter.push(body, (sealed) => results.add(frames.open(sealed, false)));
+    await results.end();
   }
 
   async end(emit: Emit): Promise<void> {
     if (this.#file === undefined) throw invalidCiphertext();
-    this.#emitFrame(this.#file.cutter.rest(), true, emit);
+    const plaintext = await this.#file.frames.open(this.#file.cutter.rest(), true);
+    if (plaintext.length > 0) emit(plaintext);
   }
 
   destroy(): void {
     this.#holder.destroy();
-  }
-
-  #emitFrame(sealed: Uint8Array, isLast: boolean, emit: Emit): void {
-    const plaintext = this.#file?.frames.open(sealed, isLast);
-    if (plaintext !== undefined && plaintext.length > 0) emit(plaintext);
   }
 
   /** Reads on in the header, opens the file when it is whole, and returns what of the chunk lies behind it. */
@@ -298,7 +328,7 @@ class Decryption implements FrameTransform {
       plaintext.fill(0);
       throw invalidCiphertext();
     }
-    const key = this.#holder.hold(adoptKey(this.#kms, plaintext));
+    const key = this.#holder.hold(await adoptKey(this.#kms, plaintext));
     this.#file = {
       frames: new Frames(key, header, frameExponent),
       cutter: new FrameCutter(frameLength(frameExponent) + TAG_LENGTH),

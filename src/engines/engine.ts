@@ -1,14 +1,17 @@
 /**
- * The words every engine speaks: one interface a primitive, the same in the wasm and the node tree. An engine
+ * The words every engine speaks: one interface a primitive, the same in every engine's tree. An engine
  * that does not serve a primitive leaves the property undefined. Handles are opaque; key bytes never leave one.
  *
- * Every method of the "wasm" and "node" engines is synchronous but `generateKey`. Errors are `KmsError`s:
+ * Every method of the "wasm" and "node" engines is synchronous but `generateKey`; every method of "webcrypto" but
+ * `destroy` and `close` answers with a promise, and has read its arguments when it returns. Errors are `KmsError`s:
  * `InvalidParameter` (argument shape, IV length, a destroyed or foreign handle), `InvalidKeyMaterial` (a key that
  * does not parse or is not valid), `Rejected.UnsupportedOperation` (known but not served),
  * `InternalFailure` (a self-test, a pairwise test or the check of a signature failed: the engine refuses every call).
  */
 
-export type EngineName = "wasm" | "node";
+import type { MaybePromise } from "../maybe-promise.ts";
+
+export type EngineName = "wasm" | "node" | "webcrypto";
 export type HashName = "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512";
 export type CurveName = "P-256" | "secp256k1";
 export type RsaModulusBits = 2048 | 3072 | 4096;
@@ -109,7 +112,7 @@ export interface SealStage {
    * @throws KmsError what `sealRun` of an earlier message would throw
    */
   add(
-    key: TrustedAesKey,
+    key: Awaitable<TrustedAesKey>,
     aad: Uint8Array,
     prefixLength: number,
     plaintext: Uint8Array,
@@ -302,12 +305,26 @@ export interface WasmModules {
   readonly ecc?: WebAssembly.Module | undefined;
 }
 
-/** A set of primitives over one implementation. An unserved primitive is undefined. */
-export interface Engine {
-  readonly name: EngineName;
-  /** Which build runs: for wasm "base" (later "simd", "relaxed"), for node the OpenSSL version. */
-  readonly build: string;
-  readonly capabilities: Capabilities;
+/** The same words with every answer a promise. */
+export type Promised<Primitive> = Primitive extends (...args: infer Arguments) => infer Answer
+  ? (...args: Arguments) => Promise<Awaited<Answer>>
+  : {
+      readonly [Name in keyof Primitive]: Primitive[Name] extends (...args: infer Arguments) => infer Answer
+        ? (...args: Arguments) => Promise<Awaited<Answer>>
+        : Primitive[Name];
+    };
+
+/** The same words with every answer a value or a promise, as whoever may face either kind of engine sees them. */
+export type Awaitable<Primitive> = Primitive extends (...args: infer Arguments) => infer Answer
+  ? (...args: Arguments) => MaybePromise<Awaited<Answer>>
+  : {
+      readonly [Name in keyof Primitive]: Primitive[Name] extends (...args: infer Arguments) => infer Answer
+        ? (...args: Arguments) => MaybePromise<Awaited<Answer>>
+        : Primitive[Name];
+    };
+
+/** What each primitive is called, and its words in a synchronous engine. */
+interface Primitives {
   readonly aesGcm?: AesGcm;
   readonly ecdsa?: Ecdsa;
   readonly ecdh?: Ecdh;
@@ -317,6 +334,30 @@ export interface Engine {
   readonly hkdf?: Hkdf;
   readonly aesKw?: KeyWrap;
   readonly aesKwp?: KeyWrap;
+}
+
+/** What an engine says of itself. */
+interface EngineFacts<Name extends EngineName> {
+  readonly name: Name;
+  /** Which build runs: for wasm "base", "simd" or "relaxed", for node the OpenSSL version, for webcrypto the platform's name. */
+  readonly build: string;
+  readonly capabilities: Capabilities;
   /** Wipes every key the engine holds; later calls are `InvalidParameter`. */
   close(): void;
+}
+
+/** A set of primitives over one implementation. An unserved primitive is undefined. */
+export interface Engine extends Primitives, EngineFacts<"wasm" | "node"> {}
+
+/** An engine whose every answer is a promise. */
+export interface AsyncEngine extends EngineFacts<"webcrypto"> {
+  readonly aesGcm?: Promised<Omit<AesGcm, "unsafeBind">>;
+  readonly ecdsa?: Promised<Ecdsa>;
+  readonly ecdh?: Promised<Ecdh>;
+  readonly rsa?: Promised<Rsa>;
+  readonly hmac?: Promised<Hmac>;
+  readonly hash?: Promised<NonNullable<Primitives["hash"]>>;
+  readonly hkdf?: Promised<Hkdf>;
+  readonly aesKw?: Promised<KeyWrap>;
+  readonly aesKwp?: Promised<KeyWrap>;
 }

@@ -1,8 +1,9 @@
 /** Finds an engine by name; loads the code of the one over node:crypto when it is first asked for. */
 
 import { ensure, KmsError } from "../errors.ts";
-import type { Engine, WasmModules } from "./engine.ts";
+import type { AsyncEngine, Engine, EngineName, WasmModules } from "./engine.ts";
 import { createWasmEngine } from "./wasm/index.ts";
+import { createWebCryptoEngine } from "./webcrypto/index.ts";
 
 export interface LoadEngineOptions {
   /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
@@ -25,10 +26,15 @@ const RELAXED_SIMD: readonly unknown[] = [undefined, "auto", "off", "force"];
 /**
  * Loads an engine of its own state: keys of one are foreign to every other.
  *
- * @throws KmsError `InvalidParameter` for an unknown name or option, `Rejected.UnsupportedOperation` for "webcrypto"
- *   and where the platform lacks what the engine needs
+ * @throws KmsError `InvalidParameter` for an unknown name or option, `Rejected.UnsupportedOperation` where the platform
+ *   lacks what the engine needs
  */
-export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptions = {}): Promise<Engine> {
+export async function loadEngine(name: "webcrypto", options?: LoadEngineOptions): Promise<AsyncEngine>;
+export async function loadEngine(name: "wasm" | "node", options?: LoadEngineOptions): Promise<Engine>;
+export async function loadEngine(
+  name: EngineName,
+  options: LoadEngineOptions = {},
+): Promise<Engine | AsyncEngine> {
   ensure(typeof options === "object" && options !== null, "InvalidParameter", "options must be an object.");
   for (const option of Object.keys(options)) {
     ensure(OPTION_NAMES.includes(option), "InvalidParameter", `There is no option ${option}.`);
@@ -50,9 +56,9 @@ export async function loadEngine(name: "wasm" | "node", options: LoadEngineOptio
       return createNodeEngine({ verifySignatures });
     }
     case "webcrypto":
-      throw new KmsError("Rejected.UnsupportedOperation", "There is no engine over WebCrypto.");
+      return createWebCryptoEngine({ verifySignatures });
     default:
-      throw new KmsError("InvalidParameter", "The engine must be wasm or node.");
+      throw new KmsError("InvalidParameter", "The engine must be wasm, node or webcrypto.");
   }
 }
 

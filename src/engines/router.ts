@@ -1,18 +1,22 @@
 /**
  * Finds the engine for a key version and the handle it has there; makes the handle on first use. A forced engine never
- * becomes another one, and a batch keeps the engine it began with for each key.
+ * becomes another one, and a batch keeps the engine it began with for each key. Where an engine answers with promises,
+ * so does the router; everything else it gives at once.
  */
 
 import { KmsError } from "../errors.ts";
 import type { KeyVersion } from "../keys/key.ts";
 import { materialIdentity } from "../keys/key-record.ts";
 import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
+import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type BulkKey, BulkKeys } from "./bulk-keys.ts";
 import { type EciesEngine, servesEcies } from "./ecies.ts";
 import type {
   AesGcm,
   AesKey,
+  AsyncEngine,
+  Awaitable,
+  CurveName,
   Ecdsa,
   EcPrivateKey,
   EcPublicKey,
@@ -33,22 +37,26 @@ import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
 import { runsOver } from "./sealed-run.ts";
 
 export type EngineChoice = "auto" | EngineName;
+export type AnyEngine = Engine | AsyncEngine;
 
 /** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
-export type EngineSource = (name: EngineName) => Engine | undefined;
+export type EngineSource = (name: EngineName) => AnyEngine | undefined;
+
+/** What seals and opens under one key; see `TrustedAesKey`. Arguments are read before a call returns. */
+export type BoundAesKey = Awaitable<TrustedAesKey>;
 
 /** A key in one engine: the handle, to destroy it, and what seals and opens. */
 interface AesBinding {
   readonly key: AesKey;
-  readonly trusted: TrustedAesKey;
+  readonly trusted: BoundAesKey;
 }
 export interface RsaBinding {
-  readonly rsa: Rsa;
+  readonly rsa: Awaitable<Rsa>;
   readonly privateKey: RsaPrivateKey;
   readonly publicKey: RsaPublicKey;
 }
 export interface EcBinding {
-  readonly ecdsa: Ecdsa;
+  readonly ecdsa: Awaitable<Ecdsa>;
   readonly privateKey: EcPrivateKey;
   readonly publicKey: EcPublicKey;
 }
@@ -59,7 +67,7 @@ export interface EciesBinding {
 }
 /** HMAC takes key bytes, not a handle: they stay here, under the engines, and are wiped with the rest. */
 export interface HmacBinding {
-  sign(message: Uint8Array): Uint8Array;
+  sign(message: Uint8Array): MaybePromise<Uint8Array>;
 }
 
 /** The handles of one key version, by engine for AES and EC since "auto" may use both. */
@@ -68,6 +76,10 @@ interface Slot {
   rsa?: RsaBinding;
   ec: Partial<Record<EngineName, EcBinding>>;
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
+  /** Bindings that an engine still makes, by primitive and engine, so that none is made twice. */
+  readonly pending: Map<string, Promise<unknown>>;
+  /** The version was let go: what arrives late is destroyed. */
+  isForgotten: boolean;
 }
 
 /** Payload length, in bytes, that stands for "large" in the routes. */
@@ -87,8 +99,8 @@ export class Router {
     this.#aesRoutes = routesOf(choice, "aesGcm");
   }
 
-  #choose(primitive: RoutedPrimitive, byteLength: number): Engine {
-    return chooseEngine(this.#engine, this.#choice, primitive, byteLength);
+  #choose(primitive: RoutedPrimitive, byteLength: number, parameter: string): AnyEngine {
+    return chooseEngine(this.#engine, this.#choice, primitive, byteLength, parameter);
   }
 
   /**
@@ -96,51 +108,105 @@ export class Router {
    *
    * @throws KmsError `Rejected.RecordCorrupt` naming the key
    */
-  #withMaterial<T>(version: KeyVersion, use: (material: Uint8Array) => T): T {
+  #withMaterial<T>(version: KeyVersion, use: (material: Uint8Array) => MaybePromise<T>): MaybePromise<T> {
     const { identity } = version.key;
-    const material = this.#vault.open(
-      materialIdentity(identity, version.keyVersionId),
-      version.sealedMaterial,
-    );
-    if (material === undefined) {
-      throw new KmsError(
-        "Rejected.RecordCorrupt",
-        `The record of key ${identity.keyId} was changed or damaged and is refused.`,
+    const opened = this.#vault.open(materialIdentity(identity, version.keyVersionId), version.sealedMaterial);
+    return whenReady(opened, (material) => {
+      if (material === undefined) {
+        throw new KmsError(
+          "Rejected.RecordCorrupt",
+          `The record of key ${identity.keyId} was changed or damaged and is refused.`,
+        );
+      }
+      return finallyRun(
+        () => use(material),
+        () => void material.fill(0),
       );
+    });
+  }
+
+  /** Keeps a binding in its slot once it is there, and one still to come from being made twice. */
+  #keep<Binding>(
+    slot: Slot,
+    name: string,
+    make: () => MaybePromise<Binding>,
+    keep: (binding: Binding) => void,
+    destroy: (binding: Binding) => void,
+  ): MaybePromise<Binding> {
+    const known = slot.pending.get(name) as Promise<Binding> | undefined;
+    if (known !== undefined) return known;
+    const made = make();
+    if (!(made instanceof Promise)) {
+      keep(made);
+      return made;
     }
-    try {
-      return use(material);
-    } finally {
-      material.fill(0);
-    }
+    const pending = made
+      .then((binding) => {
+        // Whoever waited finds a destroyed key, and looks at the key's state before using it.
+        if (slot.isForgotten) destroy(binding);
+        else keep(binding);
+        return binding;
+      })
+      .finally(() => slot.pending.delete(name));
+    slot.pending.set(name, pending);
+    return pending;
   }
 
   /** Finds the key of a version in the engine for a payload size. */
-  aesGcm(version: KeyVersion, byteLength: number): TrustedAesKey {
+  aesGcm(version: KeyVersion, byteLength: number): MaybePromise<BoundAesKey> {
+    return this.#findAes(version, byteLength, this.#aesRoutes);
+  }
+
+  #findAes(version: KeyVersion, byteLength: number, routes: readonly Route[]): MaybePromise<BoundAesKey> {
     const slot = slotOf(version);
-    for (const route of this.#aesRoutes) {
+    for (const route of routes) {
       if (byteLength > route.maxBytes) continue;
       const known = slot.aes[route.engine];
       if (known !== undefined) return known.trusted;
       break;
     }
-    return this.#bindAes(version, byteLength, slot);
+    return this.#bindAes(version, byteLength, slot, routes);
   }
 
-  #bindAes(version: KeyVersion, byteLength: number, slot: Slot): TrustedAesKey {
-    const engine = this.#choose("aesGcm", byteLength);
+  #bindAes(
+    version: KeyVersion,
+    byteLength: number,
+    slot: Slot,
+    routes: readonly Route[],
+  ): MaybePromise<BoundAesKey> {
+    const facts = materialOf(version.key.identity.spec);
+    if (facts.type !== "aes") throw new Error("internal: not an AES key");
+    const engine = chooseRoute(
+      this.#engine,
+      this.#choice,
+      routes,
+      "aesGcm",
+      byteLength,
+      aesName(facts.byteLength),
+    );
     const known = slot.aes[engine.name];
     if (known !== undefined) return known.trusted;
-    const aesGcm = served(engine.aesGcm);
-    const key = this.#withMaterial(version, (material) => aesGcm.importKey(material));
-    const trusted = aesGcm.unsafeBind?.(key) ?? checkedKey(aesGcm, key);
-    slot.aes[engine.name] = { key, trusted };
-    return trusted;
+    const aesGcm: Awaitable<AesGcm> = served(engine.aesGcm);
+    const binding = this.#keep<AesBinding>(
+      slot,
+      engine.name,
+      () =>
+        whenReady(
+          this.#withMaterial(version, (material) => aesGcm.importKey(material)),
+          (key) => ({ key, trusted: aesGcm.unsafeBind?.(key) ?? checkedKey(aesGcm, key) }),
+        ),
+      (made) => {
+        slot.aes[engine.name] = made;
+      },
+      ({ key }) => key.destroy(),
+    );
+    return whenReady(binding, ({ trusted }) => trusted);
   }
 
   /** Gives a key that is no record of the store to the engine for large payloads. The caller wipes the bytes. */
-  importBulkKey(key: Uint8Array): BulkKey {
-    return this.#bulkKeys.import(served(this.#choose("aesGcm", BULK_LENGTH).aesGcm), key);
+  importBulkKey(key: Uint8Array): Promise<BulkKey> {
+    const engine = this.#choose("aesGcm", BULK_LENGTH, aesName(key.length));
+    return this.#bulkKeys.import(served<Awaitable<AesGcm>>(engine.aesGcm), key);
   }
 
   /** Wipes the keys of `importBulkKey`; their users are refused from now on. */
@@ -148,67 +214,112 @@ export class Router {
     this.#bulkKeys.close();
   }
 
-  rsa(version: KeyVersion): RsaBinding {
+  rsa(version: KeyVersion): MaybePromise<RsaBinding> {
     const slot = slotOf(version);
     if (slot.rsa !== undefined) return slot.rsa;
-    const rsa = served(this.#choose("rsa", 0).rsa);
-    const privateKey = this.#withMaterial(version, (material) => rsa.importPrivateKey(material));
-    slot.rsa = { rsa, privateKey, publicKey: rsa.publicKey(privateKey) };
-    return slot.rsa;
+    const facts = materialOf(version.key.identity.spec);
+    if (facts.type !== "rsa") throw new Error("internal: not an RSA key");
+    const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
+    return this.#keep<RsaBinding>(
+      slot,
+      "rsa",
+      () =>
+        whenReady(
+          this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
+          (privateKey) =>
+            whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
+        ),
+      (made) => {
+        slot.rsa = made;
+      },
+      ({ privateKey }) => privateKey.destroy(),
+    );
   }
 
   /** An RSA implementation for public keys that callers bring. */
-  rsaForPublicKeys(): Rsa {
-    return served(this.#choose("rsa", 0).rsa);
+  rsaForPublicKeys(modulusBits: number): Awaitable<Rsa> {
+    return served<Awaitable<Rsa>>(this.#choose("rsa", 0, String(modulusBits)).rsa);
   }
 
-  ec(version: KeyVersion): EcBinding {
-    return this.#bindEc(version, this.#choose("ecdsa", 0));
+  ec(version: KeyVersion): MaybePromise<EcBinding> {
+    return this.#bindEc(version, this.#choose("ecdsa", 0, curveOf(version)));
   }
 
-  /** The key for encryption; the engine does all of it, the exchange and the hashes. */
-  ecies(version: KeyVersion): EciesBinding {
-    const engine = this.#choose("ecdh", 0);
+  /**
+   * The key for encryption; the engine does all of it, the exchange and the hashes, and answers at once.
+   *
+   * @throws KmsError `Rejected.UnsupportedOperation`
+   */
+  ecies(version: KeyVersion): MaybePromise<EciesBinding> {
+    const engine = this.#choose("ecdh", 0, curveOf(version));
+    if (engine.name === "webcrypto") {
+      throw new KmsError("Rejected.UnsupportedOperation", "The WebCrypto engine has no ECIES.");
+    }
     if (!servesEcies(engine))
       throw new Error("internal: an engine has ECDH but not what ECIES needs with it");
-    const { privateKey, publicKey } = this.#bindEc(version, engine);
-    return { engine, privateKey, publicKey };
+    return whenReady(this.#bindEc(version, engine), ({ privateKey, publicKey }) => ({
+      engine,
+      privateKey,
+      publicKey,
+    }));
   }
 
-  #bindEc(version: KeyVersion, engine: Engine): EcBinding {
-    const { ec } = slotOf(version);
-    const known = ec[engine.name];
+  #bindEc(version: KeyVersion, engine: AnyEngine): MaybePromise<EcBinding> {
+    const slot = slotOf(version);
+    const known = slot.ec[engine.name];
     if (known !== undefined) return known;
-    const facts = materialOf(version.key.identity.spec);
-    if (facts.type !== "ec") throw new Error("internal: not an EC key");
-    const ecdsa = served(engine.ecdsa);
-    const privateKey = this.#withMaterial(version, (material) =>
-      ecdsa.importPrivateKey(facts.curve, material),
+    const curve = curveOf(version);
+    const ecdsa: Awaitable<Ecdsa> = served(engine.ecdsa);
+    return this.#keep<EcBinding>(
+      slot,
+      engine.name,
+      () =>
+        whenReady(
+          this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
+          (privateKey) =>
+            whenReady(ecdsa.publicKey(privateKey), (publicKey) => ({ ecdsa, privateKey, publicKey })),
+        ),
+      (made) => {
+        slot.ec[engine.name] = made;
+      },
+      ({ privateKey }) => privateKey.destroy(),
     );
-    const binding = { ecdsa, privateKey, publicKey: ecdsa.publicKey(privateKey) };
-    ec[engine.name] = binding;
-    return binding;
   }
 
-  hmac(version: KeyVersion): HmacBinding {
+  hmac(version: KeyVersion): MaybePromise<HmacBinding> {
     const slot = slotOf(version);
     if (slot.hmac !== undefined) return slot.hmac;
     const facts = materialOf(version.key.identity.spec);
     if (facts.type !== "hmac") throw new Error("internal: not an HMAC key");
-    const hmac: Hmac = served(this.#choose("hmac", 0).hmac);
-    const keyBytes = this.#withMaterial(version, (material) => new Uint8Array(material));
-    slot.hmac = { keyBytes, sign: (message) => hmac.sign(facts.hash, keyBytes, message) };
-    return slot.hmac;
+    const { hash } = facts;
+    const hmac: Awaitable<Hmac> = served(this.#choose("hmac", 0, hash).hmac);
+    return this.#keep<NonNullable<Slot["hmac"]>>(
+      slot,
+      "hmac",
+      () =>
+        whenReady(
+          this.#withMaterial(version, (material) => new Uint8Array(material)),
+          (keyBytes) => ({ keyBytes, sign: (message) => hmac.sign(hash, keyBytes, message) }),
+        ),
+      (made) => {
+        slot.hmac = made;
+      },
+      ({ keyBytes }) => void keyBytes.fill(0),
+    );
   }
 
-  /** Hashes public bytes with the first engine that can. */
+  /** Hashes public bytes with the first engine that can at once. */
   hash(hash: HashName, message: Uint8Array): Uint8Array {
     const names: readonly EngineName[] = this.#choice === "auto" ? ["node", "wasm"] : [this.#choice];
     for (const name of names) {
-      const serve = this.#engine(name)?.hash;
-      if (serve !== undefined) return serve(hash, message);
+      const engine = this.#engine(name);
+      if (engine === undefined || engine.name === "webcrypto") continue;
+      if (engine.hash !== undefined) return engine.hash(hash, message);
     }
-    throw new KmsError("Rejected.UnsupportedOperation", `No ${this.#choice} engine here serves ${hash}.`);
+    throw new KmsError(
+      "Rejected.UnsupportedOperation",
+      `No ${this.#choice} engine here serves ${hash} synchronously.`,
+    );
   }
 
   /**
@@ -219,10 +330,10 @@ export class Router {
   generateMaterial(facts: KeyMaterialType, options?: GenerateKeyOptions): MaybePromise<Uint8Array> {
     switch (facts.type) {
       case "aes":
-        this.#choose("aesGcm", 0);
+        this.#choose("aesGcm", 0, aesName(facts.byteLength));
         return randomBytes(facts.byteLength);
       case "hmac":
-        this.#choose("hmac", 0);
+        this.#choose("hmac", 0, facts.hash);
         return randomBytes(facts.byteLength);
       default:
         return this.generateKeyPair(facts, options).then((pair) => pair.pkcs8);
@@ -235,28 +346,37 @@ export class Router {
     options?: GenerateKeyOptions,
   ): Promise<{ pkcs8: Uint8Array; spki: Uint8Array }> {
     if (facts.type === "ec") {
-      const ecdsa = served(this.#choose("ecdsa", 0).ecdsa);
+      const ecdsa: Awaitable<Ecdsa> = served(this.#choose("ecdsa", 0, facts.curve).ecdsa);
       const { privateKey, publicKey } = await ecdsa.generateKey(facts.curve, options);
-      const forms = { pkcs8: ecdsa.exportPkcs8(privateKey), spki: ecdsa.exportSpki(publicKey) };
+      const spki = await ecdsa.exportSpki(publicKey);
+      const pkcs8 = await ecdsa.exportPkcs8(privateKey);
       privateKey.destroy();
-      return forms;
+      return { pkcs8, spki };
     }
-    const rsa = served(this.#choose("rsa", 0).rsa);
+    const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
     const { privateKey, publicKey } = await rsa.generateKey(facts.modulusBits, options);
-    const forms = { pkcs8: rsa.exportPkcs8(privateKey), spki: rsa.exportSpki(publicKey) };
+    const spki = await rsa.exportSpki(publicKey);
+    const pkcs8 = await rsa.exportPkcs8(privateKey);
     privateKey.destroy();
-    return forms;
+    return { pkcs8, spki };
   }
 
   /** Wipes every handle of a version. */
   forget(version: KeyVersion): void {
     const slot = version.engineSlot as Slot | undefined;
     if (slot === undefined) return;
+    slot.isForgotten = true;
     for (const binding of Object.values(slot.aes)) binding.key.destroy();
     slot.rsa?.privateKey.destroy();
     for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
     slot.hmac?.keyBytes.fill(0);
     version.engineSlot = undefined;
+  }
+
+  /** Returns a lookup of engines that answer at once, for calls that must. */
+  synchronous(): AesLookup {
+    const routes = this.#aesRoutes.filter(({ engine }) => engine !== "webcrypto");
+    return (version, byteLength) => this.#findAes(version, byteLength, routes);
   }
 
   /** Returns a lookup that keeps, for each key version, the engine it gave first, and collects what is sealed together. */
@@ -265,9 +385,9 @@ export class Router {
   }
 
   #pinnedLookup(): AesLookup {
-    const pins = new Map<KeyVersion, TrustedAesKey>();
+    const pins = new Map<KeyVersion, MaybePromise<BoundAesKey>>();
     let lastVersion: KeyVersion | undefined;
-    let lastKey: TrustedAesKey | undefined;
+    let lastKey: MaybePromise<BoundAesKey> | undefined;
     return (version, byteLength) => {
       if (lastVersion === version && lastKey !== undefined) return lastKey;
       let key = pins.get(version);
@@ -288,7 +408,7 @@ class BatchStage implements SealStage {
   #isReleased = false;
 
   add(
-    key: TrustedAesKey,
+    key: BoundAesKey,
     aad: Uint8Array,
     prefixLength: number,
     plaintext: Uint8Array,
@@ -313,7 +433,7 @@ class BatchStage implements SealStage {
 }
 
 /** Finds the AES-GCM engine and handle for a version and payload size. */
-export type AesLookup = (version: KeyVersion, byteLength: number) => TrustedAesKey;
+export type AesLookup = (version: KeyVersion, byteLength: number) => MaybePromise<BoundAesKey>;
 
 /** Returns the engines to try: those of the table, or the forced one alone. */
 function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Route[] {
@@ -323,19 +443,30 @@ function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Ro
 }
 
 /** Makes of an engine's checked calls what the facade calls. */
-function checkedKey(aesGcm: AesGcm, key: AesKey): TrustedAesKey {
-  const plain: Pick<TrustedAesKey, "sealInto" | "open"> = {
-    sealInto: (iv, plaintext, aad, out, offset) => {
-      aesGcm.sealInto(key, iv, plaintext, aad, out, offset);
-    },
+function checkedKey(aesGcm: Awaitable<AesGcm>, key: AesKey): BoundAesKey {
+  const plain: Pick<BoundAesKey, "sealInto" | "open"> = {
+    sealInto: (iv, plaintext, aad, out, offset) =>
+      whenReady(aesGcm.sealInto(key, iv, plaintext, aad, out, offset), () => undefined),
     open: (iv, sealed, aad) => aesGcm.open(key, iv, sealed, aad),
   };
   return { ...plain, ...runsOver(plain) };
 }
 
+function curveOf(version: KeyVersion): CurveName {
+  const facts = materialOf(version.key.identity.spec);
+  if (facts.type !== "ec") throw new Error("internal: not an EC key");
+  return facts.curve;
+}
+
+/** What capabilities call an AES key of a length. */
+function aesName(byteLength: number): string {
+  return `AES-${byteLength * 8}`;
+}
+
 /**
  * Picks the engine for a primitive and payload size.
  *
+ * @param parameter what the primitive must take, as capabilities name it: a key size, a curve, a hash
  * @throws KmsError `Rejected.UnsupportedOperation`
  */
 export function chooseEngine(
@@ -343,17 +474,33 @@ export function chooseEngine(
   choice: EngineChoice,
   primitive: RoutedPrimitive,
   byteLength: number,
-): Engine {
-  for (const route of routesOf(choice, primitive)) {
+  parameter: string,
+): AnyEngine {
+  return chooseRoute(source, choice, routesOf(choice, primitive), primitive, byteLength, parameter);
+}
+
+function chooseRoute(
+  source: EngineSource,
+  choice: EngineChoice,
+  routes: readonly Route[],
+  primitive: RoutedPrimitive,
+  byteLength: number,
+  parameter: string,
+): AnyEngine {
+  for (const route of routes) {
     if (byteLength > route.maxBytes) continue;
     const engine = source(route.engine);
-    if (engine?.[primitive] !== undefined) return engine;
+    if (engine?.[primitive] !== undefined && engine.capabilities[primitive]?.includes(parameter))
+      return engine;
   }
-  throw new KmsError("Rejected.UnsupportedOperation", `No ${choice} engine here serves ${primitive}.`);
+  throw new KmsError(
+    "Rejected.UnsupportedOperation",
+    `No ${choice} engine here serves ${primitive} with ${parameter}.`,
+  );
 }
 
 function slotOf(version: KeyVersion): Slot {
-  version.engineSlot ??= { aes: {}, ec: {} } satisfies Slot;
+  version.engineSlot ??= { aes: {}, ec: {}, pending: new Map(), isForgotten: false } satisfies Slot;
   return version.engineSlot as Slot;
 }
 

@@ -20,14 +20,17 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
     { engine: "wasm", maxBytes: 1024 },
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
+    { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
   rsa: [
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
+    { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
   ecdsa: [
     { engine: "wasm", maxBytes: ANY_SIZE },
     { engine: "node", maxBytes: ANY_SIZE },
+    { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
   ecdh: [
     { engine: "wasm", maxBytes: ANY_SIZE },
@@ -36,5 +39,6 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
   hmac: [
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
+    { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
 };

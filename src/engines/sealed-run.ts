@@ -1,18 +1,32 @@
 /** `sealRun` and `openRun` for engines to which a prefix in front of the ciphertext is nothing special. */
 
+import type { MaybePromise } from "../maybe-promise.ts";
 import type { TrustedAesKey } from "./engine.ts";
 
 const IV_LENGTH = 12;
 
+/** The two plain calls, whose answers may take their time. */
+interface Plain<Sealed extends MaybePromise<void>, Opened extends MaybePromise<Uint8Array | undefined>> {
+  readonly sealInto: (...args: Parameters<TrustedAesKey["sealInto"]>) => Sealed;
+  readonly open: (...args: Parameters<TrustedAesKey["open"]>) => Opened;
+}
+
+/** The two calls with a prefix. */
+interface Runs<Sealed, Opened> {
+  readonly sealRun: (...args: Parameters<TrustedAesKey["sealRun"]>) => Sealed;
+  readonly openRun: (...args: Parameters<TrustedAesKey["openRun"]>) => Opened;
+}
+
 /** Builds the two calls from the two plain ones. */
-export function runsOver({
-  sealInto,
-  open,
-}: Pick<TrustedAesKey, "sealInto" | "open">): Pick<TrustedAesKey, "sealRun" | "openRun"> {
+export function runsOver<
+  Sealed extends MaybePromise<void>,
+  Opened extends MaybePromise<Uint8Array | undefined>,
+>({ sealInto, open }: Plain<Sealed, Opened>): Runs<Sealed, Opened> {
   return {
     sealRun: (aad, prefixLength, plaintext, out, offset) => {
-      sealInto(aad.subarray(aad.length - IV_LENGTH), plaintext, aad, out, offset + prefixLength);
+      const done = sealInto(aad.subarray(aad.length - IV_LENGTH), plaintext, aad, out, offset + prefixLength);
       if (prefixLength > 0) out.set(aad.subarray(aad.length - prefixLength), offset);
+      return done;
     },
     openRun: (aad, prefixLength, run) => {
       const ownAad = new Uint8Array(aad);

@@ -17,11 +17,11 @@ function brokenTest(): string | undefined {
 }
 
 /** Corrupts a computed answer when the build flag names this test; returns it untouched otherwise. */
-function answerOf(name: string, answer: Uint8Array): Uint8Array {
-  if (brokenTest() !== name) return answer;
-  const broken = new Uint8Array(answer);
-  broken[0] = (broken[0] ?? 0) ^ 1;
-  return broken;
+function answerOf(name: string, answer: Uint8Array, broken: string | undefined = brokenTest()): Uint8Array {
+  if (broken !== name) return answer;
+  const wrong = new Uint8Array(answer);
+  wrong[0] = (wrong[0] ?? 0) ^ 1;
+  return wrong;
 }
 
 /** One known-answer test: computes an answer that must equal `expected`. */
@@ -31,11 +31,19 @@ export interface SelfTest {
   readonly expected: Uint8Array;
 }
 
+/** The same over an implementation that answers with promises. */
+export interface AsyncSelfTest {
+  readonly name: string;
+  compute(): Promise<Uint8Array>;
+  readonly expected: Uint8Array;
+}
+
 /** Runs tests once each and remembers for good that one failed. One instance an engine. */
 export class SelfTests {
   /** What failed, in words. */
   #failed: string | undefined;
   readonly #passed: Set<string> = new Set();
+  readonly #running: Map<string, Promise<void>> = new Map();
 
   /**
    * Runs a test unless it has passed before.
@@ -51,6 +59,32 @@ export class SelfTests {
     } catch {
       answer = undefined;
     }
+    this.#judge(test, answer);
+  }
+
+  /** Tells whether a test has passed. */
+  hasPassed(name: string): boolean {
+    return this.#passed.has(name);
+  }
+
+  /** Does `require` for a test that takes its time; callers that come meanwhile wait for the same run. */
+  requireAsync(test: AsyncSelfTest): Promise<void> {
+    const running = this.#running.get(test.name);
+    if (running !== undefined) return running;
+    const run = (async () => {
+      this.refuseIfFailed();
+      const broken = brokenTest();
+      const answer = await test.compute().catch(() => undefined);
+      this.#judge(test, answer === undefined ? undefined : answerOf(test.name, answer, broken));
+    })();
+    this.#running.set(test.name, run);
+    return run;
+  }
+
+  #judge(
+    test: { readonly name: string; readonly expected: Uint8Array },
+    answer: Uint8Array | undefined,
+  ): void {
     if (answer === undefined || !equalBytesVartime(answer, test.expected)) {
       this.fail(`self-test ${test.name}`);
     }

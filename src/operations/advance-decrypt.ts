@@ -2,6 +2,7 @@
 
 import { ensure } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
+import type { MaybePromise } from "../maybe-promise.ts";
 import { type OperationContext, resolveKey } from "./context.ts";
 import type { DecryptResponse } from "./decrypt.ts";
 import {
@@ -35,7 +36,7 @@ const FIELDS = fields("ciphertextBlob", "aad", "encryptionContext", "keyId", "iv
 export function advanceDecrypt(
   context: OperationContext,
   request: AdvanceDecryptRequest,
-): AdvanceDecryptResponse {
+): MaybePromise<AdvanceDecryptResponse> {
   checkFields(request, FIELDS);
   const blob = readCiphertextBlob(request.ciphertextBlob);
   const keyId = readOptionalString(request.keyId, "keyId");
@@ -57,12 +58,13 @@ export function advanceDecrypt(
 function answer(
   context: OperationContext,
   version: KeyVersion,
-  plaintext: Uint8Array,
-): AdvanceDecryptResponse {
+  opened: MaybePromise<Uint8Array>,
+): MaybePromise<AdvanceDecryptResponse> {
+  if (opened instanceof Promise) return opened.then((plaintext) => answer(context, version, plaintext));
   return {
     keyId: version.key.keyId,
     keyVersionId: version.keyVersionId,
-    plaintext,
+    plaintext: opened,
     algorithm: "AES_GCM",
     requestId: context.nextRequestId(),
   };

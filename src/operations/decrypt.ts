@@ -4,6 +4,7 @@ import { decryptEcies } from "../engines/ecies.ts";
 import { ensure, invalidCiphertext } from "../errors.ts";
 import { assertUsable, type KeyVersion } from "../keys/key.ts";
 import { type EncryptionAlgorithm, encryptionAlgorithm, OAEP_HASHES } from "../keys/key-spec.ts";
+import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { ensureNoAad } from "./encrypt.ts";
 import {
@@ -17,6 +18,7 @@ import {
   readString,
 } from "./input.ts";
 import { openDetached } from "./seal.ts";
+import { withBinding } from "./with-binding.ts";
 
 export interface DecryptRequest extends AadFields {
   readonly keyId: string;
@@ -47,7 +49,7 @@ const FIELDS = fields(
 );
 
 /** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`, `InvalidCiphertext` */
-export function decrypt(context: OperationContext, request: DecryptRequest): DecryptResponse {
+export function decrypt(context: OperationContext, request: DecryptRequest): MaybePromise<DecryptResponse> {
   checkFields(request, FIELDS);
   const keyId = readString(request.keyId, "keyId");
   const sealed = readCiphertextBlob(request.ciphertextBlob);
@@ -62,15 +64,20 @@ export function decrypt(context: OperationContext, request: DecryptRequest): Dec
 
   if (algorithm !== "AES_GCM") {
     ensureNoAad(request);
-    const plaintext = decryptAsymmetric(context, version, algorithm, sealed);
-    if (plaintext === undefined) throw invalidCiphertext();
-    return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+    return whenReady(decryptAsymmetric(context, version, algorithm, sealed), (plaintext) => {
+      if (plaintext === undefined) throw invalidCiphertext();
+      return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+    });
   }
   const aad = readAad(context, request.aad, request.encryptionContext);
   const iv = readOptionalIv(request.iv);
   ensure(iv !== undefined, "MissingParameter", "iv is required for AES_GCM.");
-  const plaintext = openDetached(context, version, iv, sealed, aad);
-  return { ...identified, plaintext, algorithm, requestId: context.nextRequestId() };
+  return whenReady(openDetached(context, version, iv, sealed, aad), (plaintext) => ({
+    ...identified,
+    plaintext,
+    algorithm,
+    requestId: context.nextRequestId(),
+  }));
 }
 
 function decryptAsymmetric(
@@ -78,11 +85,24 @@ function decryptAsymmetric(
   version: KeyVersion,
   algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
   ciphertext: Uint8Array,
-): Uint8Array | undefined {
+): MaybePromise<Uint8Array | undefined> {
   if (algorithm === "ECIES_DH_SHA_1_XOR_HMAC") {
-    const { engine, privateKey } = context.router.ecies(version);
-    return decryptEcies(engine, privateKey, ciphertext);
+    return withBinding(
+      context,
+      version,
+      "ENCRYPT/DECRYPT",
+      context.router.ecies(version),
+      [ciphertext] as const,
+      ({ engine, privateKey }, [own]) => decryptEcies(engine, privateKey, own),
+    );
   }
-  const { rsa, privateKey } = context.router.rsa(version);
-  return rsa.decryptOaep(privateKey, ciphertext, { hash: OAEP_HASHES[algorithm] });
+  const hash = OAEP_HASHES[algorithm];
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    context.router.rsa(version),
+    [ciphertext] as const,
+    ({ rsa, privateKey }, [own]) => rsa.decryptOaep(privateKey, own, { hash }),
+  );
 }

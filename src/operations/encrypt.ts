@@ -23,6 +23,7 @@ import {
   readString,
 } from "./input.ts";
 import { sealUnder } from "./seal.ts";
+import { withBinding } from "./with-binding.ts";
 
 export interface EncryptRequest extends AadFields {
   readonly keyId: string;
@@ -82,26 +83,36 @@ function encryptAsymmetric(
   algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
   plaintext: Uint8Array,
   request: EncryptRequest,
-): EncryptResponse {
+): MaybePromise<EncryptResponse> {
   ensureNoAad(request);
   const version = key.initialVersion;
-  const ciphertextBlob =
+  const encrypted =
     algorithm === "ECIES_DH_SHA_1_XOR_HMAC"
       ? encryptToEc(context, version, plaintext)
       : encryptOaep(context, version, algorithm, plaintext);
-  return {
+  return whenReady(encrypted, (ciphertextBlob) => ({
     keyId: key.keyId,
     keyVersionId: version.keyVersionId,
     ciphertextBlob,
     algorithm,
     requestId: context.nextRequestId(),
-  };
+  }));
 }
 
-function encryptToEc(context: OperationContext, version: KeyVersion, plaintext: Uint8Array): Uint8Array {
+function encryptToEc(
+  context: OperationContext,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+): MaybePromise<Uint8Array> {
   readPayload(plaintext, "plaintext", context.maxPlaintextLength);
-  const { engine, publicKey } = context.router.ecies(version);
-  return encryptEcies(engine, publicKey, plaintext);
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    context.router.ecies(version),
+    [plaintext] as const,
+    ({ engine, publicKey }, [message]) => encryptEcies(engine, publicKey, message),
+  );
 }
 
 function encryptOaep(
@@ -109,7 +120,7 @@ function encryptOaep(
   version: KeyVersion,
   algorithm: keyof typeof OAEP_HASHES,
   plaintext: Uint8Array,
-): Uint8Array {
+): MaybePromise<Uint8Array> {
   const facts = materialOf(version.key.identity.spec);
   const hash = OAEP_HASHES[algorithm];
   const max = facts.type === "rsa" ? oaepMaxPlaintext(facts.modulusBits, hash) : 0;
@@ -118,8 +129,14 @@ function encryptOaep(
     "InvalidParameter",
     `plaintext must have at most ${max} bytes for ${algorithm}.`,
   );
-  const { rsa, publicKey } = context.router.rsa(version);
-  return rsa.encryptOaep(publicKey, plaintext, { hash });
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    context.router.rsa(version),
+    [plaintext] as const,
+    ({ rsa, publicKey }, [message]) => rsa.encryptOaep(publicKey, message, { hash }),
+  );
 }
 
 /** Refuses what asymmetric algorithms cannot bind, rather than dropping it. @throws KmsError `InvalidParameter` */

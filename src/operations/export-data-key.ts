@@ -1,9 +1,10 @@
 /** ExportDataKey: opens a blob and hands its plaintext out encrypted to the caller's RSA public key. */
 
-import { ensureBytes } from "../bytes.ts";
-import type { Rsa, RsaPublicKey } from "../engines/engine.ts";
+import { copyBytes, ensureBytes } from "../bytes.ts";
+import type { Awaitable, Rsa, RsaPublicKey } from "../engines/engine.ts";
 import { ensure, KmsError } from "../errors.ts";
 import { materialOf, OAEP_HASHES, oaepMaxPlaintext } from "../keys/key-spec.ts";
+import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import type { OperationContext, ResponseMetadata } from "./context.ts";
 import { type AadFields, checkFields, fields, readAad, readChoice, readCiphertextBlob } from "./input.ts";
 import { openBlob, versionOfBlob } from "./seal.ts";
@@ -43,7 +44,7 @@ const FIELDS = fields(
 /** A checked wrapping key and the most it can wrap. */
 export interface Wrapping {
   readonly maxLength: number;
-  wrap(dataKey: Uint8Array): Uint8Array;
+  wrap(dataKey: Uint8Array): MaybePromise<Uint8Array>;
 }
 
 /**
@@ -51,7 +52,7 @@ export interface Wrapping {
  *
  * @throws KmsError `InvalidParameter` when the key does not parse or is not of the spec
  */
-export function readWrapping(context: OperationContext, request: WrappingFields): Wrapping {
+export function readWrapping(context: OperationContext, request: WrappingFields): MaybePromise<Wrapping> {
   const { publicKeyBlob } = request;
   ensure(publicKeyBlob !== undefined, "MissingParameter", "publicKeyBlob is required.");
   ensureBytes(publicKeyBlob, "publicKeyBlob");
@@ -60,28 +61,34 @@ export function readWrapping(context: OperationContext, request: WrappingFields)
     "RSAES_OAEP_SHA_256",
     "RSAES_OAEP_SHA_1",
   ]);
-  const rsa = context.router.rsaForPublicKeys();
-  const publicKey = importPublicKey(rsa, publicKeyBlob);
   const facts = materialOf(spec);
-  ensure(
-    facts.type === "rsa" && publicKey.modulusBits === facts.modulusBits,
-    "InvalidParameter",
-    "publicKeyBlob is not of wrappingKeySpec.",
-  );
+  if (facts.type !== "rsa") throw new Error("internal: not an RSA spec");
+  const rsa = context.router.rsaForPublicKeys(facts.modulusBits);
   const hash = OAEP_HASHES[algorithm];
   const maxLength = oaepMaxPlaintext(facts.modulusBits, hash);
-  return { maxLength, wrap: (dataKey) => rsa.encryptOaep(publicKey, dataKey, { hash }) };
+  return whenReady(importPublicKey(rsa, publicKeyBlob), (publicKey) => {
+    ensure(
+      publicKey.modulusBits === facts.modulusBits,
+      "InvalidParameter",
+      "publicKeyBlob is not of wrappingKeySpec.",
+    );
+    return { maxLength, wrap: (dataKey) => rsa.encryptOaep(publicKey, dataKey, { hash }) };
+  });
 }
 
-function importPublicKey(rsa: Rsa, spki: Uint8Array): RsaPublicKey {
-  try {
-    return rsa.importPublicKey(spki);
-  } catch (cause) {
+function importPublicKey(rsa: Awaitable<Rsa>, spki: Uint8Array): MaybePromise<RsaPublicKey> {
+  const refuse = (cause: unknown): never => {
     throw new KmsError(
       "InvalidParameter",
       "publicKeyBlob must be a DER SubjectPublicKeyInfo of an RSA key.",
       { cause },
     );
+  };
+  try {
+    const imported = rsa.importPublicKey(spki);
+    return imported instanceof Promise ? imported.catch(refuse) : imported;
+  } catch (cause) {
+    return refuse(cause);
   }
 }
 
@@ -89,27 +96,39 @@ function importPublicKey(rsa: Rsa, spki: Uint8Array): RsaPublicKey {
 export function exportDataKey(
   context: OperationContext,
   request: ExportDataKeyRequest,
-): ExportDataKeyResponse {
+): MaybePromise<ExportDataKeyResponse> {
   checkFields(request, FIELDS);
   const blob = readCiphertextBlob(request.ciphertextBlob);
   const aad = readAad(context, request.aad, request.encryptionContext);
   const wrapping = readWrapping(context, request);
+  if (!(wrapping instanceof Promise)) return openAndWrap(context, blob, aad, wrapping);
+  const [ownBlob, ownAad] = [copyBytes(blob), copyBytes(aad)];
+  return wrapping.then((ready) => openAndWrap(context, ownBlob, ownAad, ready));
+}
 
+function openAndWrap(
+  context: OperationContext,
+  blob: Uint8Array,
+  aad: Uint8Array,
+  wrapping: Wrapping,
+): MaybePromise<ExportDataKeyResponse> {
   const version = versionOfBlob(context, blob);
-  const dataKey = openBlob(context, version, blob, aad);
-  try {
-    ensure(
-      dataKey.length <= wrapping.maxLength,
-      "InvalidParameter",
-      "wrappingKeySpec is too small for this data key.",
-    );
-    return {
-      keyId: version.key.keyId,
-      keyVersionId: version.keyVersionId,
-      exportedDataKey: wrapping.wrap(dataKey),
-      requestId: context.nextRequestId(),
-    };
-  } finally {
-    dataKey.fill(0);
-  }
+  return whenReady(openBlob(context, version, blob, aad), (dataKey) =>
+    finallyRun(
+      () => {
+        ensure(
+          dataKey.length <= wrapping.maxLength,
+          "InvalidParameter",
+          "wrappingKeySpec is too small for this data key.",
+        );
+        return whenReady(wrapping.wrap(dataKey), (exportedDataKey) => ({
+          keyId: version.key.keyId,
+          keyVersionId: version.keyVersionId,
+          exportedDataKey,
+          requestId: context.nextRequestId(),
+        }));
+      },
+      () => void dataKey.fill(0),
+    ),
+  );
 }

@@ -1,11 +1,17 @@
 /** GenerateAndExportDataKey: one random data key in two wrappings, a blob of ours and the caller's RSA key. */
 
+import { copyBytes } from "../bytes.ts";
 import { randomBytes } from "../engines/random.ts";
 import { ensure } from "../errors.ts";
 import { assertSymmetric } from "../keys/key.ts";
 import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, resolveKey } from "./context.ts";
-import { type ExportDataKeyResponse, readWrapping, type WrappingFields } from "./export-data-key.ts";
+import {
+  type ExportDataKeyResponse,
+  readWrapping,
+  type Wrapping,
+  type WrappingFields,
+} from "./export-data-key.ts";
 import { type DataKeyFields, readDataKeyLength } from "./generate-data-key.ts";
 import { type AadFields, checkFields, fields, readAad, readString } from "./input.ts";
 import { sealUnder } from "./seal.ts";
@@ -42,6 +48,18 @@ export function generateAndExportDataKey(
   const length = readDataKeyLength(request);
   const aad = readAad(context, request.aad, request.encryptionContext);
   const wrapping = readWrapping(context, request);
+  if (!(wrapping instanceof Promise)) return makeAndWrap(context, keyId, length, aad, wrapping);
+  const ownAad = copyBytes(aad);
+  return wrapping.then((ready) => makeAndWrap(context, keyId, length, ownAad, ready));
+}
+
+function makeAndWrap(
+  context: OperationContext,
+  keyId: string,
+  length: number,
+  aad: Uint8Array,
+  wrapping: Wrapping,
+): MaybePromise<GenerateAndExportDataKeyResponse> {
   ensure(length <= wrapping.maxLength, "InvalidParameter", "numberOfBytes is too large for wrappingKeySpec.");
 
   const key = resolveKey(context, keyId);
@@ -49,16 +67,21 @@ export function generateAndExportDataKey(
   const version = key.primaryVersion;
   const dataKey = randomBytes(length);
   const seal = (): MaybePromise<GenerateAndExportDataKeyResponse> => {
-    const exportedDataKey = wrapping.wrap(dataKey);
-    return whenReady(sealUnder(context, "advance", version, dataKey, aad), (sealed) => ({
-      keyId: key.keyId,
-      keyVersionId: version.keyVersionId,
-      exportedDataKey,
-      ciphertextBlob: sealed.ciphertextBlob,
-      iv: sealed.iv,
-      algorithm: "AES_GCM",
-      requestId: context.nextRequestId(),
-    }));
+    const wrapped = wrapping.wrap(dataKey);
+    // Two waits at most, in parallel: neither of them reads the caller's arrays after this.
+    if (wrapped instanceof Promise) wrapped.catch(() => undefined);
+    const sealing = sealUnder(context, "advance", version, dataKey, aad);
+    return whenReady(sealing, (sealed) =>
+      whenReady(wrapped, (exportedDataKey) => ({
+        keyId: key.keyId,
+        keyVersionId: version.keyVersionId,
+        exportedDataKey,
+        ciphertextBlob: sealed.ciphertextBlob,
+        iv: sealed.iv,
+        algorithm: "AES_GCM",
+        requestId: context.nextRequestId(),
+      })),
+    );
   };
   return finallyRun(seal, () => void dataKey.fill(0));
 }

@@ -4,6 +4,7 @@ import { encodePem } from "../envelope/pem.ts";
 import { ensure, KmsError } from "../errors.ts";
 import { assertUsable } from "../keys/key.ts";
 import { isAsymmetric, materialOf } from "../keys/key-spec.ts";
+import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { checkFields, fields, readOptionalString, readString } from "./input.ts";
 
@@ -24,7 +25,10 @@ export interface GetPublicKeyResponse extends ResponseMetadata {
 const FIELDS = fields("keyId", "keyVersionId");
 
 /** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound`, `Forbidden.KeyVersionNotFound`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion` */
-export function getPublicKey(context: OperationContext, request: GetPublicKeyRequest): GetPublicKeyResponse {
+export function getPublicKey(
+  context: OperationContext,
+  request: GetPublicKeyRequest,
+): MaybePromise<GetPublicKeyResponse> {
   checkFields(request, FIELDS);
   const keyId = readString(request.keyId, "keyId");
   const keyVersionId = readOptionalString(request.keyVersionId, "keyVersionId");
@@ -38,23 +42,15 @@ export function getPublicKey(context: OperationContext, request: GetPublicKeyReq
       : key.versions.find((candidate) => candidate.keyVersionId === keyVersionId);
   if (version === undefined)
     throw new KmsError("Forbidden.KeyVersionNotFound", "keyVersionId names no version of this key.");
-  const publicKeyDer =
+  const exported =
     materialOf(key.identity.spec).type === "rsa"
-      ? exportRsa(context.router.rsa(version))
-      : exportEc(context.router.ec(version));
-  return {
+      ? whenReady(context.router.rsa(version), ({ rsa, publicKey }) => rsa.exportSpki(publicKey))
+      : whenReady(context.router.ec(version), ({ ecdsa, publicKey }) => ecdsa.exportSpki(publicKey));
+  return whenReady(exported, (publicKeyDer) => ({
     keyId: key.keyId,
     keyVersionId: version.keyVersionId,
     publicKey: new TextDecoder().decode(encodePem("PUBLIC KEY", publicKeyDer)),
     publicKeyDer,
     requestId: context.nextRequestId(),
-  };
-}
-
-function exportRsa({ rsa, publicKey }: ReturnType<OperationContext["router"]["rsa"]>): Uint8Array {
-  return rsa.exportSpki(publicKey);
-}
-
-function exportEc({ ecdsa, publicKey }: ReturnType<OperationContext["router"]["ec"]>): Uint8Array {
-  return ecdsa.exportSpki(publicKey);
+  }));
 }

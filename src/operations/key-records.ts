@@ -66,35 +66,35 @@ export class KeyRecords {
   }
 
   /** Fills the ring from the store's rows. A key with any refused row is corrupt as a whole, never half there. */
-  load(rows: readonly StoredRecord[]): void {
+  async load(rows: readonly StoredRecord[]): Promise<void> {
     this.#purgeDue = rows.some((row) => row.kind === PURGE_DUE.kind && row.id === PURGE_DUE.id);
     const byKind = (kind: StoredRecord["kind"]): Map<string, Uint8Array> =>
       new Map(rows.filter((row) => row.kind === kind).map((row) => [row.id, row.bytes]));
     const materials = byKind("version");
     const usages = byKind("usage");
     for (const [keyId, row] of byKind("key")) {
-      const key = this.#openKey(keyId, row, materials, usages);
+      const key = await this.#openKey(keyId, row, materials, usages);
       if (key === undefined) this.#ring.markKeyCorrupt(keyId);
       else this.#ring.addKey(key);
     }
-    for (const [aliasName, row] of byKind("alias")) this.#openAlias(aliasName, row);
+    for (const [aliasName, row] of byKind("alias")) await this.#openAlias(aliasName, row);
   }
 
-  #openKey(
+  async #openKey(
     keyId: string,
     row: Uint8Array,
     materials: ReadonlyMap<string, Uint8Array>,
     usages: ReadonlyMap<string, Uint8Array>,
-  ): Key | undefined {
-    const opened = this.#vault.open(recordIdentity("key", keyId), row);
+  ): Promise<Key | undefined> {
+    const opened = await this.#vault.open(recordIdentity("key", keyId), row);
     if (opened === undefined) return undefined;
     const record = decodeKeyRecord(opened);
     const key = new Key(record.identity, record.status);
     let whole = true;
     for (const { keyVersionId, createdAt } of record.versions) {
       const sealedMaterial = materials.get(keyVersionId) ?? new Uint8Array(0);
-      const usage = this.#openUsage(key, keyVersionId, usages);
-      whole &&= usage !== "corrupt" && this.#canOpenMaterial(key, keyVersionId, sealedMaterial);
+      const usage = await this.#openUsage(key, keyVersionId, usages);
+      whole &&= usage !== "corrupt" && (await this.#canOpenMaterial(key, keyVersionId, sealedMaterial));
       key.versions.push(
         this.#version(key, keyVersionId, createdAt, sealedMaterial, usage === "corrupt" ? undefined : usage),
       );
@@ -106,26 +106,26 @@ export class KeyRecords {
   }
 
   /** Opens the material once at load, so that a damaged row is found before the key is used. */
-  #canOpenMaterial(key: Key, keyVersionId: string, sealed: Uint8Array): boolean {
-    const material = this.#vault.open(materialIdentity(key.identity, keyVersionId), sealed);
+  async #canOpenMaterial(key: Key, keyVersionId: string, sealed: Uint8Array): Promise<boolean> {
+    const material = await this.#vault.open(materialIdentity(key.identity, keyVersionId), sealed);
     material?.fill(0);
     return material !== undefined;
   }
 
-  #openUsage(
+  async #openUsage(
     key: Key,
     keyVersionId: string,
     usages: ReadonlyMap<string, Uint8Array>,
-  ): UsageCounter | undefined | "corrupt" {
+  ): Promise<UsageCounter | undefined | "corrupt"> {
     if (materialOf(key.identity.spec).type !== "aes") return undefined;
     const row = usages.get(keyVersionId);
     if (row === undefined) return "corrupt";
-    const opened = this.#vault.open(recordIdentity("usage", keyVersionId), row);
+    const opened = await this.#vault.open(recordIdentity("usage", keyVersionId), row);
     return opened === undefined ? "corrupt" : new UsageCounter(decodeUsageRecord(opened), this.#usageLimit);
   }
 
-  #openAlias(aliasName: string, row: Uint8Array): void {
-    const opened = this.#vault.open(recordIdentity("alias", aliasName), row);
+  async #openAlias(aliasName: string, row: Uint8Array): Promise<void> {
+    const opened = await this.#vault.open(recordIdentity("alias", aliasName), row);
     if (opened === undefined) this.#ring.markAliasCorrupt(aliasName);
     else this.#ring.setAlias(decodeAliasRecord(opened));
   }
@@ -174,45 +174,49 @@ export class KeyRecords {
     return storeCall(() => this.#store.commit(changes));
   }
 
-  #keyRow(identity: KeyIdentity, status: KeyStatus, versions: readonly KeyVersion[]): StoreChange {
+  async #keyRow(
+    identity: KeyIdentity,
+    status: KeyStatus,
+    versions: readonly KeyVersion[],
+  ): Promise<StoreChange> {
     const record = {
       identity,
       status,
       versions: versions.map(({ keyVersionId, createdAt }) => ({ keyVersionId, createdAt })),
     };
-    const bytes = this.#vault.seal(recordIdentity("key", identity.keyId), encodeKeyRecord(record));
+    const bytes = await this.#vault.seal(recordIdentity("key", identity.keyId), encodeKeyRecord(record));
     return { action: "put", kind: "key", id: identity.keyId, bytes };
   }
 
-  #usageRow(keyVersionId: string, count: number): StoreChange {
-    const bytes = this.#vault.seal(recordIdentity("usage", keyVersionId), encodeUsageRecord(count));
-    return { action: "put", kind: "usage", id: keyVersionId, bytes };
+  #usageRow(keyVersionId: string, count: number): MaybePromise<StoreChange> {
+    const sealed = this.#vault.seal(recordIdentity("usage", keyVersionId), encodeUsageRecord(count));
+    return whenReady(sealed, (bytes) => ({ action: "put", kind: "usage", id: keyVersionId, bytes }));
   }
 
   /** Seals new material as a version of a key; wipes the material. */
-  #newVersion(
+  async #newVersion(
     key: Key,
     material: Uint8Array,
     random: Uint8Array,
-  ): { version: KeyVersion; rows: StoreChange[] } {
+  ): Promise<{ version: KeyVersion; rows: StoreChange[] }> {
     const keyVersionId = formatKeyVersionId(newKeyVersionIdBytes(random));
     let bytes: Uint8Array;
     try {
-      bytes = this.#vault.seal(materialIdentity(key.identity, keyVersionId), material);
+      bytes = await this.#vault.seal(materialIdentity(key.identity, keyVersionId), material);
     } finally {
       material.fill(0);
     }
     const counts = materialOf(key.identity.spec).type === "aes";
     const usage = counts ? new UsageCounter(0, this.#usageLimit) : undefined;
     const rows: StoreChange[] = [{ action: "put", kind: "version", id: keyVersionId, bytes }];
-    if (counts) rows.push(this.#usageRow(keyVersionId, 0));
+    if (counts) rows.push(await this.#usageRow(keyVersionId, 0));
     return { version: this.#version(key, keyVersionId, this.#clock(), bytes, usage), rows };
   }
 
   /**
    * Adds a key with its first version.
    *
-   * @param material wiped before the call returns
+   * @param material wiped once it is sealed
    * @param random 16 random bytes for the version id
    */
   async create(
@@ -222,8 +226,8 @@ export class KeyRecords {
     random: Uint8Array,
   ): Promise<Key> {
     const key = new Key(identity, status);
-    const { version, rows } = this.#newVersion(key, material, random);
-    await this.#commit([this.#keyRow(identity, status, [version]), ...rows]);
+    const { version, rows } = await this.#newVersion(key, material, random);
+    await this.#commit([await this.#keyRow(identity, status, [version]), ...rows]);
     key.versions.push(version);
     this.#ring.addKey(key);
     return key;
@@ -236,20 +240,20 @@ export class KeyRecords {
     material: Uint8Array,
     random: Uint8Array,
   ): Promise<KeyVersion> {
-    const { version, rows } = this.#newVersion(key, material, random);
-    await this.#commit([this.#keyRow(key.identity, status, [...key.versions, version]), ...rows]);
+    const { version, rows } = await this.#newVersion(key, material, random);
+    await this.#commit([await this.#keyRow(key.identity, status, [...key.versions, version]), ...rows]);
     key.status = status;
     this.#ring.addVersion(version);
     return version;
   }
 
   async setStatus(key: Key, status: KeyStatus): Promise<void> {
-    await this.#commit([this.#keyRow(key.identity, status, key.versions)]);
+    await this.#commit([await this.#keyRow(key.identity, status, key.versions)]);
     key.status = status;
   }
 
   async setAlias(alias: Alias): Promise<void> {
-    const bytes = this.#vault.seal(recordIdentity("alias", alias.aliasName), encodeAliasRecord(alias));
+    const bytes = await this.#vault.seal(recordIdentity("alias", alias.aliasName), encodeAliasRecord(alias));
     await this.#commit([{ action: "put", kind: "alias", id: alias.aliasName, bytes }]);
     this.#ring.setAlias(alias);
   }
@@ -325,7 +329,7 @@ export class KeyRecords {
         "This key version has sealed as often as AES-GCM allows. Rotate the key and seal with advanceEncrypt; encrypt and generateDataKey stay on the initial version and end here.",
       );
     }
-    const committed = this.#commit([this.#usageRow(version.keyVersionId, count)]);
+    const committed = whenReady(this.#usageRow(version.keyVersionId, count), (row) => this.#commit([row]));
     if (!(committed instanceof Promise)) {
       usage.reserved(count);
       return undefined;
@@ -342,15 +346,16 @@ export class KeyRecords {
     await this.#turn;
     this.#closed = true;
     await Promise.allSettled(this.#reservations.values());
-    const rows: StoreChange[] = [];
+    const counts: [string, number][] = [];
     for (const key of this.#ring.keys()) {
       for (const version of key.versions) {
         this.#router.forget(version);
         const exact = version.usage?.settle();
-        if (exact !== undefined) rows.push(this.#usageRow(version.keyVersionId, exact));
+        if (exact !== undefined) counts.push([version.keyVersionId, exact]);
       }
     }
     try {
+      const rows = await Promise.all(counts.map(([id, count]) => this.#usageRow(id, count)));
       if (rows.length > 0) await this.#commit(rows);
     } finally {
       this.#vault.close();

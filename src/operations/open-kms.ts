@@ -1,6 +1,7 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
 import { copyBytes, ensureBytes, publicToHex } from "../bytes.ts";
+import type { AesGcm, Awaitable, EngineName } from "../engines/engine.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, ROOT_KEY_LENGTH, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
@@ -28,6 +29,8 @@ import {
 import { KeyRecords } from "./key-records.ts";
 import { storeCall } from "./store-call.ts";
 import { newStoreHeader, openStoreHeader, readStoreHeader } from "./store-header.ts";
+
+export type { EngineName };
 
 export interface KmsOptions {
   /** In memory if absent; gone with the process. */
@@ -78,12 +81,19 @@ const FIELDS = fields(
   "contextEncoding",
   "hsm",
 );
-const ENGINES: readonly (EngineChoice | "webcrypto")[] = ["auto", "wasm", "node", "webcrypto"];
+const ENGINES: readonly EngineChoice[] = ["auto", "wasm", "node", "webcrypto"];
 const ROOT_KEY_KINDS = ["bytes", "passphrase", "file"] as const;
+
+/** What records are sealed with, as capabilities name it. */
+const RECORD_CIPHER = "AES-256";
 
 /** An open store with all that operations need, and how to let it go. */
 export interface OpenKms {
   readonly context: OperationContext;
+  /** The context of calls that must answer at once; undefined where the engine never does. */
+  readonly syncContext: OperationContext | undefined;
+  /** What seals small plaintexts. */
+  readonly engine: EngineName;
   close(): Promise<void>;
 }
 
@@ -135,9 +145,7 @@ function wipeRootKey(rootKey: RootKeyOption | undefined): void {
 /** @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure` */
 export async function openKms(options: KmsOptions, platform: Platform): Promise<OpenKms> {
   checkFields(options, FIELDS);
-  const asked: EngineChoice | "webcrypto" = readChoice(options.engine, "engine", ENGINES, "auto");
-  ensure(asked !== "webcrypto", "Rejected.UnsupportedOperation", "There is no engine over WebCrypto yet.");
-  const choice = asked;
+  const choice = readChoice(options.engine, "engine", ENGINES, "auto");
   ensure(
     (options as { hsm?: unknown }).hsm === undefined,
     "Rejected.UnsupportedOperation",
@@ -150,7 +158,8 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     "auto",
   );
   const verifySignatures = readOptionalBoolean(options.verifySignatures, "verifySignatures") ?? false;
-  const engineOf: EngineSource = (name) => platform.engine(name, { relaxedSimd, verifySignatures });
+  const variant = { relaxedSimd, verifySignatures };
+  const engineOf: EngineSource = (name) => platform.engine(name, variant, choice === "auto");
   const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
   const region = readOptionalString(options.region, "region") ?? "local";
   const accountId = readOptionalString(options.accountId, "accountId") ?? "0";
@@ -173,10 +182,13 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     "rootKey is required with a persistent store.",
   );
 
-  const rows = await store.open().catch((error: unknown) => {
-    wipeRootKey(rootKey);
-    throw error;
-  });
+  const rows = await platform
+    .prepare(choice, variant)
+    .then(() => store.open())
+    .catch((error: unknown) => {
+      wipeRootKey(rootKey);
+      throw error;
+    });
   let vault: KeyVault | undefined;
   try {
     vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
@@ -185,7 +197,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     const router = new Router(engineOf, choice, vault);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
-    records.load(rows);
+    await records.load(rows);
     // A store that takes no changes just now still serves its other keys; the timer tries again.
     await records.deleteDue().catch(() => undefined);
     const ivs = new IvPool();
@@ -206,8 +218,11 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     };
     const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength), undefined);
     const stopTimer = startDeletionTimer(records, clock);
+    const engine = chooseEngine(engineOf, choice, "aesGcm", 0, RECORD_CIPHER).name;
     return {
       context,
+      syncContext: engine === "webcrypto" ? undefined : contextOf(facts, router.synchronous(), undefined),
+      engine,
       close: async () => {
         stopTimer();
         ivs.wipe();
@@ -231,7 +246,13 @@ async function openVault(
   platform: Platform,
   engineOf: EngineSource,
 ): Promise<KeyVault> {
-  const { aesGcm } = chooseEngine(engineOf, choice, "aesGcm", 0);
+  const aesGcm: Awaitable<AesGcm> | undefined = chooseEngine(
+    engineOf,
+    choice,
+    "aesGcm",
+    0,
+    RECORD_CIPHER,
+  ).aesGcm;
   if (aesGcm === undefined) throw new Error("internal: the chosen engine has no AES-GCM");
   const row = rows.find(({ kind, id }) => kind === "header" && id === "store");
   if (row === undefined) {
@@ -242,9 +263,9 @@ async function openVault(
     );
     const root =
       rootKey === undefined ? randomBytes(32) : await resolveRootKey(rootKey, header.kdf, platform.rootKey);
-    const vault = new KeyVault(aesGcm, await deriveRecordKey(root, header.storeId));
+    const vault = await KeyVault.create(aesGcm, await deriveRecordKey(root, header.storeId));
     try {
-      const bytes = header.seal(vault);
+      const bytes = await header.seal(vault);
       await storeCall(() => store.commit([{ action: "put", kind: "header", id: "store", bytes }]));
     } catch (error) {
       vault.close();
@@ -255,8 +276,8 @@ async function openVault(
   ensure(rootKey !== undefined, "MissingParameter", "rootKey is required: the store has records.");
   const header = readStoreHeader(row.bytes);
   const root = await resolveRootKey(rootKey, header.kdf, platform.rootKey);
-  const vault = new KeyVault(aesGcm, await deriveRecordKey(root, header.storeId));
-  if (!openStoreHeader(header, vault)) {
+  const vault = await KeyVault.create(aesGcm, await deriveRecordKey(root, header.storeId));
+  if (!(await openStoreHeader(header, vault))) {
     vault.close();
     throw new KmsError("InvalidRootKey", "The root key does not open this store.");
   }

@@ -8,6 +8,7 @@ import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { checkFields, fields, readAad, readCiphertextBlob, readOptionalString } from "./input.ts";
 import { openBlob, sealUnder, versionOfBlob } from "./seal.ts";
+import { refuseGone } from "./with-binding.ts";
 
 export interface ReEncryptRequest {
   /** A blob of an advance* operation. */
@@ -80,19 +81,24 @@ export function reEncrypt(
   assertSymmetric(destinationKey);
   const destination = destinationKey.primaryVersion;
 
-  const plaintext = openBlob(context, source, blob, sourceAad);
-  if (source === destination && equalBytesVartime(sourceAad, destinationAad)) {
-    plaintext.fill(0);
-    return answer(context, source, destination, copyBytes(blob), false);
-  }
-  const wipe = (): void => void plaintext.fill(0);
-  return finallyRun(
-    () =>
-      whenReady(sealUnder(context, "advance", destination, plaintext, destinationAad), ({ ciphertextBlob }) =>
+  const isCurrent = source === destination && equalBytesVartime(sourceAad, destinationAad);
+  const opened = openBlob(context, source, blob, sourceAad);
+  // The caller may change its arrays once the call has returned its promise.
+  const isLater = opened instanceof Promise;
+  const [ownBlob, ownAad] = isLater ? [copyBytes(blob), copyBytes(destinationAad)] : [blob, destinationAad];
+  return whenReady(opened, (plaintext) => {
+    if (isCurrent) {
+      plaintext.fill(0);
+      return answer(context, source, destination, isLater ? ownBlob : copyBytes(blob), false);
+    }
+    const seal = (): MaybePromise<ReEncryptResponse> => {
+      if (isLater) refuseGone(context, destination, "ENCRYPT/DECRYPT");
+      return whenReady(sealUnder(context, "advance", destination, plaintext, ownAad), ({ ciphertextBlob }) =>
         answer(context, source, destination, ciphertextBlob, true),
-      ),
-    wipe,
-  );
+      );
+    };
+    return finallyRun(seal, () => void plaintext.fill(0));
+  });
 }
 
 function answer(

@@ -4,7 +4,7 @@
  */
 
 import { copyBytes } from "../bytes.ts";
-import type { TrustedAesKey } from "../engines/engine.ts";
+import type { BoundAesKey } from "../engines/router.ts";
 import {
   BLOB_HEADER_LENGTH,
   type FrameMode,
@@ -15,9 +15,10 @@ import {
   TAG_LENGTH,
 } from "../envelope/ciphertext-blob.ts";
 import { invalidCiphertext } from "../errors.ts";
-import { assertSymmetric, assertUsable, type KeyVersion } from "../keys/key.ts";
+import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
-import { type OperationContext, resolveKey } from "./context.ts";
+import type { OperationContext } from "./context.ts";
+import { refuseGone, withBinding } from "./with-binding.ts";
 
 /** Ciphertext as an operation answers it, with the iv it was made under. */
 export interface SealedText {
@@ -65,17 +66,10 @@ function sealLater(
   ];
   return counted
     .then(() => {
-      context.records.refuseClosed();
-      refuseGone(context, version);
+      refuseGone(context, version, "ENCRYPT/DECRYPT");
       return seal(context, mode, version, ownPlaintext, ownAad, ownIv);
     })
     .finally(() => ownPlaintext.fill(0));
-}
-
-/** Looks again after a wait: a key deleted or disabled meanwhile must not have its material opened once more. */
-function refuseGone(context: OperationContext, version: KeyVersion): void {
-  if (context.ring.findVersion(version.idBytes) !== version) resolveKey(context, version.key.keyId);
-  assertUsable(version.key, "ENCRYPT/DECRYPT");
 }
 
 function seal(
@@ -85,8 +79,44 @@ function seal(
   plaintext: Uint8Array,
   aad: Uint8Array,
   chosenIv: Uint8Array | undefined,
-): SealedText {
+): MaybePromise<SealedText> {
   const key = context.aesGcm(version, plaintext.length);
+  return key instanceof Promise
+    ? sealWhenBound(key, context, mode, version, plaintext, aad, chosenIv)
+    : sealWith(key, context, mode, version, plaintext, aad, chosenIv);
+}
+
+/** Seals once the engine has the key. Apart from the usual way, which closures would slow down. */
+function sealWhenBound(
+  key: Promise<BoundAesKey>,
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  chosenIv: Uint8Array | undefined,
+): MaybePromise<SealedText> {
+  const inputs = [plaintext, aad, ...(chosenIv === undefined ? [] : [chosenIv])] as const;
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    key,
+    inputs,
+    (ready, [ownPlaintext, ownAad, ownIv]) =>
+      sealWith(ready, context, mode, version, ownPlaintext, ownAad, ownIv),
+  );
+}
+
+function sealWith(
+  key: BoundAesKey,
+  context: OperationContext,
+  mode: FrameMode,
+  version: KeyVersion,
+  plaintext: Uint8Array,
+  aad: Uint8Array,
+  chosenIv: Uint8Array | undefined,
+): MaybePromise<SealedText> {
   const frame = context.frames.frame(mode, version.blobHeader, aad, aad === context.contexts.bytes);
   if (chosenIv === undefined) context.ivs.fill(context.frames.iv);
   else frame.set(chosenIv, frame.length - IV_LENGTH);
@@ -94,51 +124,54 @@ function seal(
   if (mode === "detached" && context.aadFraming === "none") {
     const iv = frame.slice(frame.length - IV_LENGTH);
     const sealed = context.slab.take(sealedLength);
-    key.sealInto(iv, plaintext, aad, sealed, 0);
-    return { ciphertextBlob: sealed, iv };
+    return answer(key.sealInto(iv, plaintext, aad, sealed, 0), { ciphertextBlob: sealed, iv });
   }
   // Detached text is put behind its iv all the same: two views of one piece of memory.
   const prefixLength = mode === "advance" ? SEALED_OFFSET : IV_LENGTH;
   const { slab } = context;
   const start = slab.reserve(prefixLength + sealedLength);
   if (start === undefined) return sealApart(key, mode, frame, plaintext);
-  sealRun(context, key, frame, prefixLength, plaintext, slab.block, start);
+  const done = sealRun(context, key, frame, prefixLength, plaintext, slab.block, start);
   const blobStart = mode === "advance" ? 0 : IV_LENGTH;
-  return {
+  return answer(done, {
     ciphertextBlob: slab.view(start + blobStart, prefixLength - blobStart + sealedLength),
     iv: slab.view(start + prefixLength - IV_LENGTH, IV_LENGTH),
-  };
+  });
 }
 
 /** Seals now or, in a batch, with others. */
 function sealRun(
   context: OperationContext,
-  key: TrustedAesKey,
+  key: BoundAesKey,
   frame: Uint8Array,
   prefixLength: number,
   plaintext: Uint8Array,
   out: Uint8Array,
   offset: number,
-): void {
+): MaybePromise<void> {
   if (context.stage?.add(key, frame, prefixLength, plaintext, out, offset) === true) return;
-  key.sealRun(frame, prefixLength, plaintext, out, offset);
+  return key.sealRun(frame, prefixLength, plaintext, out, offset);
 }
 
 /** Seals into a buffer that holds this text alone. */
 function sealApart(
-  key: TrustedAesKey,
+  key: BoundAesKey,
   mode: FrameMode,
   frame: Uint8Array,
   plaintext: Uint8Array,
-): SealedText {
+): MaybePromise<SealedText> {
   const prefixLength = mode === "advance" ? SEALED_OFFSET : 0;
   const blob = new Uint8Array(prefixLength + plaintext.length + TAG_LENGTH);
-  key.sealRun(frame, prefixLength, plaintext, blob, 0);
+  const done = key.sealRun(frame, prefixLength, plaintext, blob, 0);
   const iv =
     mode === "advance"
       ? blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET)
       : frame.slice(frame.length - IV_LENGTH);
-  return { ciphertextBlob: blob, iv };
+  return answer(done, { ciphertextBlob: blob, iv });
+}
+
+function answer(done: MaybePromise<void>, text: SealedText): MaybePromise<SealedText> {
+  return done instanceof Promise ? done.then(() => text) : text;
 }
 
 /**
@@ -152,17 +185,53 @@ export function openDetached(
   iv: Uint8Array,
   sealed: Uint8Array,
   aad: Uint8Array,
-): Uint8Array {
+): MaybePromise<Uint8Array> {
   if (sealed.length <= TAG_LENGTH) throw invalidCiphertext();
   const key = context.aesGcm(version, sealed.length);
+  return key instanceof Promise
+    ? openWhenBound(key, context, version, iv, sealed, aad)
+    : openWith(key, context, version, iv, sealed, aad);
+}
+
+function openWhenBound(
+  key: Promise<BoundAesKey>,
+  context: OperationContext,
+  version: KeyVersion,
+  iv: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): MaybePromise<Uint8Array> {
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    key,
+    [iv, sealed, aad] as const,
+    (ready, [ownIv, ownSealed, ownAad]) => openWith(ready, context, version, ownIv, ownSealed, ownAad),
+  );
+}
+
+function openWith(
+  key: BoundAesKey,
+  context: OperationContext,
+  version: KeyVersion,
+  iv: Uint8Array,
+  sealed: Uint8Array,
+  aad: Uint8Array,
+): MaybePromise<Uint8Array> {
   let authenticated = aad;
   if (context.aadFraming !== "none") {
     authenticated = context.frames.frame("detached", version.blobHeader, aad, aad === context.contexts.bytes);
     authenticated.set(iv, authenticated.length - IV_LENGTH);
   }
-  const plaintext = key.open(iv, sealed, authenticated);
-  if (plaintext === undefined) throw invalidCiphertext();
-  return plaintext;
+  return plaintextOf(key.open(iv, sealed, authenticated));
+}
+
+/** @throws KmsError `InvalidCiphertext` where nothing was opened */
+function plaintextOf(opened: MaybePromise<Uint8Array | undefined>): MaybePromise<Uint8Array> {
+  if (opened instanceof Promise) return opened.then(plaintextOf);
+  if (opened === undefined) throw invalidCiphertext();
+  return opened;
 }
 
 /**
@@ -190,10 +259,37 @@ export function openBlob(
   version: KeyVersion,
   blob: Uint8Array,
   aad: Uint8Array,
-): Uint8Array {
+): MaybePromise<Uint8Array> {
   const key = context.aesGcm(version, blob.length);
+  return key instanceof Promise
+    ? openBlobWhenBound(key, context, version, blob, aad)
+    : openBlobWith(key, context, version, blob, aad);
+}
+
+function openBlobWhenBound(
+  key: Promise<BoundAesKey>,
+  context: OperationContext,
+  version: KeyVersion,
+  blob: Uint8Array,
+  aad: Uint8Array,
+): MaybePromise<Uint8Array> {
+  return withBinding(
+    context,
+    version,
+    "ENCRYPT/DECRYPT",
+    key,
+    [blob, aad] as const,
+    (ready, [ownBlob, ownAad]) => openBlobWith(ready, context, version, ownBlob, ownAad),
+  );
+}
+
+function openBlobWith(
+  key: BoundAesKey,
+  context: OperationContext,
+  version: KeyVersion,
+  blob: Uint8Array,
+  aad: Uint8Array,
+): MaybePromise<Uint8Array> {
   const frame = context.frames.frame("advance", version.blobHeader, aad, aad === context.contexts.bytes);
-  const plaintext = key.openRun(frame, SEALED_OFFSET, blob);
-  if (plaintext === undefined) throw invalidCiphertext();
-  return plaintext;
+  return plaintextOf(key.openRun(frame, SEALED_OFFSET, blob));
 }

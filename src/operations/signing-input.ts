@@ -44,7 +44,9 @@ export interface SigningInput {
   readonly algorithm: SignatureAlgorithm;
   readonly scheme: SignatureScheme;
   readonly messageType: MessageType;
-  readonly signable: Signable;
+  readonly message: Uint8Array;
+  /** Says of the message, or of a copy of it, whether it is a digest or still to be hashed. */
+  readonly toSignable: (message: Uint8Array) => Signable;
   readonly ecdsaOptions: { readonly format: "der" | "p1363"; readonly lowS: boolean };
 }
 
@@ -79,7 +81,8 @@ export function readSigningInput(context: OperationContext, request: SigningFiel
     algorithm,
     scheme,
     messageType,
-    signable: messageType === "DIGEST" ? message : { message, hash: scheme.hash },
+    message,
+    toSignable: messageType === "DIGEST" ? (own) => own : (own) => ({ message: own, hash: scheme.hash }),
     ecdsaOptions: { format: format === "DER" ? "der" : "p1363", lowS: lowS ?? false },
   };
 }

@@ -40,12 +40,16 @@ function identityOf(kdf: KdfParameters, storeId: Uint8Array): ReturnType<typeof 
 export function newStoreHeader(
   kdf: KdfParameters,
   storeId: Uint8Array,
-): { readonly kdf: KdfParameters; readonly storeId: Uint8Array; seal(vault: KeyVault): Uint8Array } {
+): {
+  readonly kdf: KdfParameters;
+  readonly storeId: Uint8Array;
+  seal(vault: KeyVault): Promise<Uint8Array>;
+} {
   return {
     kdf,
     storeId,
-    seal: (vault) => {
-      const check = vault.seal(identityOf(kdf, storeId), new Uint8Array(0));
+    seal: async (vault) => {
+      const check = await vault.seal(identityOf(kdf, storeId), new Uint8Array(0));
       return encoder.encode(
         JSON.stringify({ format: FORMAT, storeId: publicToHex(storeId), kdf, check: publicToHex(check) }),
       );
@@ -103,6 +107,6 @@ function readKdf(value: unknown): KdfParameters {
 }
 
 /** Tells whether the vault's record key is the one the header was sealed with. */
-export function openStoreHeader(header: StoreHeader, vault: KeyVault): boolean {
-  return vault.open(identityOf(header.kdf, header.storeId), header.check) !== undefined;
+export async function openStoreHeader(header: StoreHeader, vault: KeyVault): Promise<boolean> {
+  return (await vault.open(identityOf(header.kdf, header.storeId), header.check)) !== undefined;
 }

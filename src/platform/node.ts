@@ -3,10 +3,12 @@
 import { randomBytes as nodeRandomBytes, scrypt } from "node:crypto";
 import { open } from "node:fs/promises";
 import { markAsUntransferable } from "node:worker_threads";
-import type { Engine, EngineName } from "../engines/engine.ts";
+import type { AsyncEngine, Engine, EngineName } from "../engines/engine.ts";
 import { createNodeEngine } from "../engines/node/index.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
+import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import { createWasmEngine } from "../engines/wasm/index.ts";
+import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
 import { KmsError } from "../errors.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
@@ -16,24 +18,36 @@ import type { EngineVariant, Platform } from "./platform.ts";
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_LENGTH = 16;
 
-/** One engine a name and variant for the whole realm; undefined where this runtime cannot have it. */
+/** One engine a name and variant for the whole realm; undefined inside where this runtime cannot have it. */
 const engines: Map<string, Engine | undefined> = new Map();
+/** WebCrypto engines by whether they verify signatures, once they were asked for. */
+const webCrypto: Map<boolean, AsyncEngine> = new Map();
 
-function engine(name: EngineName, variant: EngineVariant): Engine | undefined {
-  const { relaxedSimd, verifySignatures } = variant;
-  const id = `${name} ${name === "node" ? "" : relaxedSimd} ${verifySignatures}`;
-  if (!engines.has(id)) {
-    engines.set(id, name === "node" ? createNodeEngine({ verifySignatures }) : wasmEngine(variant));
-  }
-  return engines.get(id);
+/** Makes the WebCrypto engine when it is asked for by name: everything it serves, node:crypto serves quicker. */
+async function prepare(choice: EngineChoice, { verifySignatures }: EngineVariant): Promise<void> {
+  if (choice !== "webcrypto" || webCrypto.has(verifySignatures)) return;
+  webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
 }
 
-/** Makes the wasm engine; undefined where there is no WebAssembly, as under `node --jitless`. */
-function wasmEngine(variant: EngineVariant): Engine | undefined {
+function engine(name: EngineName, variant: EngineVariant, isOptional: boolean): AnyEngine | undefined {
+  const { relaxedSimd, verifySignatures } = variant;
+  if (name === "webcrypto") return webCrypto.get(verifySignatures);
+  const id = `${name} ${name === "node" ? "" : relaxedSimd} ${verifySignatures}`;
+  const known = engines.get(id);
+  if (known !== undefined || (isOptional && engines.has(id))) return known;
+  const made = name === "node" ? createNodeEngine({ verifySignatures }) : makeWasmEngine(variant, isOptional);
+  engines.set(id, made);
+  return made;
+}
+
+/** Makes the wasm engine; undefined where another may serve and there is no WebAssembly, as under `--jitless`. */
+function makeWasmEngine(variant: EngineVariant, isOptional: boolean): Engine | undefined {
   try {
     return createWasmEngine(variant);
   } catch (error) {
-    if (error instanceof KmsError && error.code === "Rejected.UnsupportedOperation") return undefined;
+    if (isOptional && error instanceof KmsError && error.code === "Rejected.UnsupportedOperation") {
+      return undefined;
+    }
     throw error;
   }
 }
@@ -95,6 +109,7 @@ function newCiphertextBlock(byteLength: number): ArrayBuffer {
 }
 
 const nodePlatform: Platform = {
+  prepare,
   engine,
   rootKey: { newKdf, deriveFromPassphrase, readFile },
   newCiphertextBlock,

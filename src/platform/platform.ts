@@ -1,7 +1,8 @@
 /** What a runtime brings to a `Kms`: its engines and its ways to a root key. */
 
-import type { Engine, EngineName } from "../engines/engine.ts";
+import type { EngineName } from "../engines/engine.ts";
 import type { RootKeyPlatform } from "../engines/root-key.ts";
+import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import type { BlockSource } from "../envelope/blob-slab.ts";
 
 /** Whether the relaxed SIMD build of the kernels may run: where the runtime has it, never, or by setting a V8 flag. */
@@ -16,8 +17,15 @@ export interface EngineVariant {
 
 export interface Platform {
   readonly rootKey: RootKeyPlatform;
-  /** Gives the realm's engine of a name and variant, made when first asked for; undefined where there is none. */
-  readonly engine: (name: EngineName, variant: EngineVariant) => Engine | undefined;
+  /** Makes ready what cannot be made at once, before `engine` is asked. */
+  readonly prepare: (choice: EngineChoice, variant: EngineVariant) => Promise<void>;
+  /**
+   * Gives the realm's engine of a name and variant, made when first asked for; undefined where there is none.
+   *
+   * @param isOptional whether another may serve instead: then one that this runtime refuses is none, else an error
+   * @throws KmsError `Rejected.UnsupportedOperation`
+   */
+  readonly engine: (name: EngineName, variant: EngineVariant, isOptional: boolean) => AnyEngine | undefined;
   /** Makes blocks for small ciphertexts where the platform can keep them from being transferred. */
   readonly newCiphertextBlock: BlockSource;
 }

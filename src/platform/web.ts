@@ -1,10 +1,16 @@
-/** The portable platform (browsers, edge runtimes): the wasm engine, PBKDF2 by Web Cryptography, no files. */
+/**
+ * The portable platform (browsers, edge runtimes): the wasm engine, WebCrypto for bulk and where WebAssembly is forbidden,
+ * PBKDF2 by Web Cryptography, no files.
+ */
 
 import { hexToBytes, publicToHex } from "../bytes.ts";
-import type { Engine, EngineName } from "../engines/engine.ts";
+import type { AsyncEngine, Engine, EngineName } from "../engines/engine.ts";
 import { randomBytes } from "../engines/random.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
+import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import { createWasmEngine } from "../engines/wasm/index.ts";
+import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
+import { KmsError } from "../errors.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import type { EngineVariant, Platform } from "./platform.ts";
@@ -12,17 +18,51 @@ import type { EngineVariant, Platform } from "./platform.ts";
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
 
-/** One wasm engine a variant for the whole realm. */
-const engines: Map<string, Engine> = new Map();
+/** One wasm engine a variant for the whole realm; undefined inside where the runtime refuses it. */
+const engines: Map<string, Engine | undefined> = new Map();
+/** WebCrypto engines by whether they verify signatures. */
+const webCrypto: Map<boolean, AsyncEngine> = new Map();
+let hasWarned = false;
 
-function engine(name: EngineName, variant: EngineVariant): Engine | undefined {
+/** Makes WebCrypto ready unless only wasm may serve. A page that is no secure context has none, which is an error only if it is needed. */
+async function prepare(choice: EngineChoice, { verifySignatures }: EngineVariant): Promise<void> {
+  if (choice === "wasm" || webCrypto.has(verifySignatures)) return;
+  try {
+    webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
+  } catch (error) {
+    if (choice === "webcrypto" || !isUnsupported(error)) throw error;
+  }
+}
+
+function engine(name: EngineName, variant: EngineVariant, isOptional: boolean): AnyEngine | undefined {
+  if (name === "webcrypto") return webCrypto.get(variant.verifySignatures);
   if (name !== "wasm") return undefined;
   const id = `${variant.relaxedSimd} ${variant.verifySignatures}`;
   const known = engines.get(id);
-  if (known !== undefined) return known;
-  const made = createWasmEngine(variant);
+  if (known !== undefined || (isOptional && engines.has(id))) return known;
+  const made = makeWasmEngine(variant, isOptional);
   engines.set(id, made);
   return made;
+}
+
+function isUnsupported(error: unknown): error is KmsError {
+  return error instanceof KmsError && error.code === "Rejected.UnsupportedOperation";
+}
+
+/** Makes the wasm engine; where the runtime refuses it and WebCrypto can stand in, says so once. */
+function makeWasmEngine(variant: EngineVariant, isOptional: boolean): Engine | undefined {
+  try {
+    return createWasmEngine(variant);
+  } catch (error) {
+    if (!isOptional || !isUnsupported(error) || !webCrypto.has(variant.verifySignatures)) throw error;
+    if (!hasWarned) {
+      hasWarned = true;
+      console.warn(
+        `keyplane: WebCrypto serves instead of WebAssembly, without secp256k1 and synchronous calls. ${error.message}`,
+      );
+    }
+    return undefined;
+  }
 }
 
 function newKdf(): KdfParameters {
@@ -48,6 +88,7 @@ async function deriveFromPassphrase(
 }
 
 const webPlatform: Platform = {
+  prepare,
   engine,
   rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
   newCiphertextBlock: () => undefined,

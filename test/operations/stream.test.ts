@@ -224,8 +224,11 @@ describe("keys", () => {
     const live = new Set<BulkKey>();
     let made = 0;
     const { import: original } = BulkKeys.prototype;
-    const spy = vi.spyOn(BulkKeys.prototype, "import").mockImplementation(function (this: BulkKeys, ...args) {
-      const key = original.apply(this, args);
+    const spy = vi.spyOn(BulkKeys.prototype, "import").mockImplementation(async function (
+      this: BulkKeys,
+      ...args
+    ) {
+      const key = await original.apply(this, args);
       const watched: BulkKey = {
         ...key,
         destroy: () => {

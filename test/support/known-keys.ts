@@ -30,14 +30,17 @@ export async function storeOfKnownKeys(keys: readonly KnownKey[]): Promise<KeySt
   const { aesGcm } = createNodeEngine();
   if (aesGcm === undefined) throw new Error("the node engine has no AES-GCM");
   const storeId = patterned(16);
-  const vault = new KeyVault(aesGcm, await deriveRecordKey(Uint8Array.from(KNOWN_ROOT_KEY), storeId));
+  const vault = await KeyVault.create(
+    aesGcm,
+    await deriveRecordKey(Uint8Array.from(KNOWN_ROOT_KEY), storeId),
+  );
   const put = (kind: RecordKind, id: string, bytes: Uint8Array): StoreChange => ({
     action: "put",
     kind,
     id,
     bytes,
   });
-  const rows = [put("header", "store", newStoreHeader({ name: "none" }, storeId).seal(vault))];
+  const rows = [put("header", "store", await newStoreHeader({ name: "none" }, storeId).seal(vault))];
   for (const { keyId, spec, usage, material } of keys) {
     const createdAt = 1_767_225_600_000;
     const identity = {
@@ -54,9 +57,11 @@ export async function storeOfKnownKeys(keys: readonly KnownKey[]): Promise<KeySt
       status: { state: "Enabled", description: "", tags: {} },
       versions: [{ keyVersionId, createdAt }],
     } as const;
-    rows.push(put("key", keyId, vault.seal(recordIdentity("key", keyId), encodeKeyRecord(record))));
-    rows.push(put("version", keyVersionId, vault.seal(materialIdentity(identity, keyVersionId), material)));
-    const usageRow = vault.seal(recordIdentity("usage", keyVersionId), encodeUsageRecord(0));
+    rows.push(put("key", keyId, await vault.seal(recordIdentity("key", keyId), encodeKeyRecord(record))));
+    rows.push(
+      put("version", keyVersionId, await vault.seal(materialIdentity(identity, keyVersionId), material)),
+    );
+    const usageRow = await vault.seal(recordIdentity("usage", keyVersionId), encodeUsageRecord(0));
     if (spec.startsWith("Aliyun_AES")) rows.push(put("usage", keyVersionId, usageRow));
   }
   vault.close();

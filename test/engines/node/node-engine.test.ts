@@ -158,7 +158,7 @@ describe("loadEngine", () => {
 
   test("refuses engines and options that there are not", async () => {
     const load = loadEngine as (name: unknown, options?: unknown) => Promise<unknown>;
-    expect(await codeOfAsync(() => load("webcrypto"))).toBe("Rejected.UnsupportedOperation");
+    expect((await loadEngine("webcrypto")).name).toBe("webcrypto");
     for (const name of ["", "Node", "openssl", undefined, null, 1]) {
       expect(await codeOfAsync(() => load(name))).toBe("InvalidParameter");
     }
