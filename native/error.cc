@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
+#include <utility>
 
 namespace keyplane {
 namespace {
@@ -131,10 +132,11 @@ std::string Describe(std::string_view function, CK_RV ckr) {
 
 }  // namespace
 
-ModuleError::ModuleError(const std::string& message) : std::runtime_error(message) {}
+ModuleError::ModuleError(const std::string& message, std::string reason)
+    : std::runtime_error(message), reason_(std::move(reason)) {}
 
 ModuleError::ModuleError(std::string_view function, CK_RV ckr)
-    : std::runtime_error(Describe(function, ckr)), ckr_(ckr) {}
+    : std::runtime_error(Describe(function, ckr)), ckr_(ckr), function_(function) {}
 
 std::string_view CkrName(CK_RV ckr) {
   const auto* found = std::ranges::lower_bound(kCodeNames, ckr, {}, &CodeName::ckr);

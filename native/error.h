@@ -16,13 +16,19 @@ namespace keyplane {
 // as a module (without). Thrown and caught on one thread; JavaScript sees its parts as an HsmError.
 class ModuleError : public std::runtime_error {
  public:
-  explicit ModuleError(const std::string& message);
+  explicit ModuleError(const std::string& message, std::string reason = {});
   ModuleError(std::string_view function, CK_RV ckr);
 
   std::optional<CK_RV> ckr() const { return ckr_; }
+  // Empty without a code.
+  const std::string& function() const { return function_; }
+  // A word for what went wrong before or beside a code, as "token-not-found"; may be empty.
+  const std::string& reason() const { return reason_; }
 
  private:
   std::optional<CK_RV> ckr_;
+  std::string function_;
+  std::string reason_;
 };
 
 // Returns the standard's name of a code; empty for codes of vendors and of later standards.

@@ -9,13 +9,13 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <mutex>
-#include <span>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "error.h"
+#include "exit.h"
 
 namespace keyplane {
 namespace {
@@ -24,30 +24,6 @@ constexpr CK_ULONG kMaxListLength = 65'536;
 constexpr int kListAttempts = 5;
 // The greatest integer that a JavaScript number holds exactly.
 constexpr std::uint64_t kMaxSafeInteger = (std::uint64_t{1} << 53) - 1;
-
-// CK_INTERFACE of PKCS #11 3.0, 3.7, which the headers of 2.40 lack.
-struct Interface {
-  const char* name;
-  CK_FUNCTION_LIST* functions;
-  CK_FLAGS flags;
-};
-using GetInterfaceList = CK_RV (*)(Interface* interfaces, CK_ULONG* count);
-
-// Tells how many shares a function list has. Function lists, not libraries, are what a process
-// initialises: a module may hand out several, each an instance of its own.
-struct Usage {
-  std::mutex mutex;
-  int shares = 0;
-  bool ours = false;
-};
-
-Usage& UsageOf(const CK_FUNCTION_LIST* functions) {
-  // Never destroyed: pool threads may still be in a module while the process exits.
-  static auto& mutex = *new std::mutex;
-  static auto& usages = *new std::map<const CK_FUNCTION_LIST*, Usage>;
-  std::lock_guard lock(mutex);
-  return usages[functions];
-}
 
 // Reads a list in two calls: its length, then its items (PKCS #11 2.40, 5.2). A list that grew in
 // between is read again.
@@ -113,6 +89,24 @@ void RequireProbeFunctions(const CK_FUNCTION_LIST& functions) {
   RequireFunction(functions.C_GetMechanismList != nullptr, "C_GetMechanismList");
 }
 
+// Returns the list as one of 3.0 if it has the message functions.
+const FunctionList3* MessageFunctions(const CK_FUNCTION_LIST* functions) {
+  if (functions->version.major != 3) return nullptr;
+  const auto* list = reinterpret_cast<const FunctionList3*>(functions);
+  const bool complete =
+      list->C_MessageEncryptInit != nullptr && list->C_EncryptMessage != nullptr &&
+      list->C_MessageEncryptFinal != nullptr && list->C_MessageDecryptInit != nullptr &&
+      list->C_DecryptMessage != nullptr && list->C_MessageDecryptFinal != nullptr;
+  return complete ? list : nullptr;
+}
+
+// CK_C_INITIALIZE_ARGS with room behind it: NSS reads the text from where pReserved is and has its
+// own reserved pointer, which must be null, after that.
+struct InitializeArguments {
+  CK_C_INITIALIZE_ARGS standard{};
+  void* reserved_of_nss = nullptr;
+};
+
 // Reads a text field: fixed width, padded with blanks by the standard and with a NUL by some.
 template <std::size_t kWidth>
 std::string ReadText(const CK_UTF8CHAR (&field)[kWidth]) {
@@ -121,46 +115,32 @@ std::string ReadText(const CK_UTF8CHAR (&field)[kWidth]) {
   return std::string(text.substr(0, text.find_last_not_of(' ') + 1));
 }
 
-std::vector<TokenInfo> ReadTokens(const CK_FUNCTION_LIST& functions) {
-  std::vector<TokenInfo> tokens;
-  const auto list_slots = [&](CK_SLOT_ID* slots, CK_ULONG* count) {
-    return functions.C_GetSlotList(CK_TRUE, slots, count);
+bool IsAbsent(CK_RV ckr) { return ckr == CKR_TOKEN_NOT_PRESENT || ckr == CKR_TOKEN_NOT_RECOGNIZED; }
+
+TokenInfo ToToken(const CK_FUNCTION_LIST& functions, CK_SLOT_ID slot_id,
+                  const CK_TOKEN_INFO& info) {
+  const auto list_mechanisms = [&](CK_MECHANISM_TYPE* mechanisms, CK_ULONG* count) {
+    return functions.C_GetMechanismList(slot_id, mechanisms, count);
   };
-  for (const CK_SLOT_ID slot_id : ReadList<CK_SLOT_ID>("C_GetSlotList", list_slots)) {
-    if (slot_id > kMaxSafeInteger) throw ModuleError("C_GetSlotList gave an id beyond 53 bits");
-    CK_TOKEN_INFO info{};
-    const CK_RV ckr = functions.C_GetTokenInfo(slot_id, &info);
-    if (ckr == CKR_TOKEN_NOT_PRESENT || ckr == CKR_TOKEN_NOT_RECOGNIZED) continue;
-    Check("C_GetTokenInfo", ckr);
-    const auto list_mechanisms = [&](CK_MECHANISM_TYPE* mechanisms, CK_ULONG* count) {
-      return functions.C_GetMechanismList(slot_id, mechanisms, count);
-    };
-    tokens.push_back({.slot_id = slot_id,
-                      .label = ReadText(info.label),
-                      .manufacturer = ReadText(info.manufacturerID),
-                      .model = ReadText(info.model),
-                      .serial = ReadText(info.serialNumber),
-                      .flags = info.flags,
-                      .mechanisms =
-                          ReadList<CK_MECHANISM_TYPE>("C_GetMechanismList", list_mechanisms)});
-  }
-  return tokens;
+  return {.slot_id = slot_id,
+          .label = ReadText(info.label),
+          .manufacturer = ReadText(info.manufacturerID),
+          .model = ReadText(info.model),
+          .serial = ReadText(info.serialNumber),
+          .flags = info.flags,
+          .mechanisms = ReadList<CK_MECHANISM_TYPE>("C_GetMechanismList", list_mechanisms)};
 }
 
 }  // namespace
 
-Library::Library(const std::string& path) {
-  // Opening a pipe or a device would block or worse.
-  std::error_code ignored;
-  const auto status = std::filesystem::status(path, ignored);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    throw ModuleError("Cannot load the library: " + path + " is not a file");
-  }
+Library::Library(const std::string& path, bool deepbind) {
   int flags = RTLD_NOW | RTLD_LOCAL;
   // Node exports its own OpenSSL. Without this flag a module that was linked to another one calls
   // into Node's and can change its settings. The sanitizers refuse the flag.
 #if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  flags |= RTLD_DEEPBIND;
+  if (deepbind) flags |= RTLD_DEEPBIND;
+#else
+  static_cast<void>(deepbind);
 #endif
   handle_ = dlopen(path.c_str(), flags);
   if (handle_ == nullptr) throw ModuleError(std::string("Cannot load the library: ") + dlerror());
@@ -172,48 +152,155 @@ Library::~Library() {
 
 void* Library::FindSymbol(const char* name) const { return dlsym(handle_, name); }
 
-Initialization::Initialization(Library& library, CK_FUNCTION_LIST* functions)
-    : library_(library), functions_(functions) {
-  Usage& usage = UsageOf(functions_);
-  std::lock_guard lock(usage.mutex);
-  if (usage.shares == 0) {
-    CK_C_INITIALIZE_ARGS arguments{};
-    arguments.flags = CKF_OS_LOCKING_OK;
-    const CK_RV ckr = functions_->C_Initialize(&arguments);
-    usage.ours = ckr != CKR_CRYPTOKI_ALREADY_INITIALIZED;
-    if (usage.ours) Check("C_Initialize", ckr);
+Module& Module::At(const std::string& path) {
+  // Never destroyed: pool threads may still be in a module while the process exits.
+  static auto& mutex = *new std::mutex;
+  static auto& modules = *new std::map<std::string, std::unique_ptr<Module>>;
+  std::error_code error;
+  auto real = std::filesystem::canonical(path, error);
+  const std::string key = error ? path : real.string();
+  // Opening a pipe or a device would block or worse.
+  if (!error && !std::filesystem::is_regular_file(real, error)) {
+    throw ModuleError("Cannot load the library: " + path + " is not a file");
   }
-  ++usage.shares;
+  std::lock_guard lock(mutex);
+  auto& module = modules[key];
+  if (module == nullptr) module.reset(new Module(key));
+  return *module;
+}
+
+void Module::Acquire(const ModuleOptions& options) {
+  std::lock_guard lock(mutex_);
+  if (users_ == 0) {
+    options_ = options;
+    library_.emplace(path_, options.deepbind);
+    try {
+      CK_FUNCTION_LIST* functions = FindFunctions(*library_);
+      RequireProbeFunctions(*functions);
+      functions_ = functions;
+      functions3_ = MessageFunctions(functions);
+      Initialize();
+    } catch (...) {
+      library_.reset();
+      throw;
+    }
+  } else if (options.init_args != options_.init_args) {
+    throw ModuleError("The module is in use with other initArgs");
+  }
+  ++users_;
+}
+
+// mutex_ is held.
+void Module::Initialize() {
+  CK_FUNCTION_LIST* functions = functions_;
+  InitializeArguments arguments;
+  arguments.standard.flags = CKF_OS_LOCKING_OK;
+  if (!options_.init_args.empty()) arguments.standard.pReserved = options_.init_args.data();
+  CK_RV ckr = functions->C_Initialize(&arguments);
+  serial_ = false;
+  if (ckr == CKR_CANT_LOCK) {
+    arguments.standard.flags = 0;
+    ckr = functions->C_Initialize(options_.init_args.empty() ? nullptr : &arguments);
+    serial_ = ckr == CKR_OK;
+  }
+  ours_ = ckr != CKR_CRYPTOKI_ALREADY_INITIALIZED;
+  if (ours_) Check("C_Initialize", ckr);
+  ++generation_;
+  // After C_Initialize, so that it runs before what the module and its libcrypto register.
+  WatchExit();
+}
+
+CK_RV Module::Release(bool keep) {
+  std::lock_guard lock(mutex_);
+  if (keep) {
+    // The use that stays behind keeps the count above zero.
+    return CKR_OK;
+  }
+  if (--users_ > 0) return CKR_OK;
+  const CK_RV ckr = ours_ ? functions_.load()->C_Finalize(nullptr) : CKR_OK;
+  // Someone else may have finalised it; that is none of our business now.
+  const bool finalized = ckr == CKR_OK || ckr == CKR_CRYPTOKI_NOT_INITIALIZED;
+  if (!finalized) library_->Keep();
+  library_.reset();
+  return finalized ? CKR_OK : ckr;
+}
+
+bool Module::Reinitialize(std::uint32_t seen_generation, bool finalize) {
+  std::lock_guard lock(mutex_);
+  if (generation_ != seen_generation) return true;
+  if (finalize) {
+    if (!ours_ || users_ != 1) return false;
+    const CK_RV ckr = functions_.load()->C_Finalize(nullptr);
+    if (ckr != CKR_CRYPTOKI_NOT_INITIALIZED) Check("C_Finalize", ckr);
+  }
+  Initialize();
+  return true;
+}
+
+ModuleUse::ModuleUse(const std::string& path, const ModuleOptions& options)
+    : module_(Module::At(path)) {
+  module_.Acquire(options);
   held_ = true;
 }
 
-Initialization::~Initialization() { Release(); }
+void ModuleUse::Finish() { Check("C_Finalize", Release()); }
 
-void Initialization::Finish() { Check("C_Finalize", Release()); }
+CK_RV ModuleUse::Release() { return std::exchange(held_, false) ? module_.Release(keep_) : CKR_OK; }
 
-CK_RV Initialization::Release() {
-  if (!std::exchange(held_, false)) return CKR_OK;
-  Usage& usage = UsageOf(functions_);
-  std::lock_guard lock(usage.mutex);
-  if (--usage.shares > 0 || !usage.ours) return CKR_OK;
-  const CK_RV ckr = functions_->C_Finalize(nullptr);
-  if (ckr != CKR_OK) library_.Keep();
-  return ckr;
+std::vector<TokenInfo> ReadTokens(const CK_FUNCTION_LIST& functions) {
+  std::vector<TokenInfo> tokens;
+  const auto list_slots = [&](CK_SLOT_ID* slots, CK_ULONG* count) {
+    return functions.C_GetSlotList(CK_TRUE, slots, count);
+  };
+  for (const CK_SLOT_ID slot_id : ReadList<CK_SLOT_ID>("C_GetSlotList", list_slots)) {
+    if (slot_id > kMaxSafeInteger) throw ModuleError("C_GetSlotList gave an id beyond 53 bits");
+    CK_TOKEN_INFO info{};
+    const CK_RV ckr = functions.C_GetTokenInfo(slot_id, &info);
+    if (IsAbsent(ckr)) continue;
+    Check("C_GetTokenInfo", ckr);
+    tokens.push_back(ToToken(functions, slot_id, info));
+  }
+  return tokens;
 }
 
-ModuleInfo ProbeModule(const std::string& path) {
-  Library library(path);
-  CK_FUNCTION_LIST* functions = FindFunctions(library);
-  RequireProbeFunctions(*functions);
-  Initialization initialization(library, functions);
+TokenInfo ReadToken(const CK_FUNCTION_LIST& functions, CK_SLOT_ID slot_id) {
+  CK_TOKEN_INFO info{};
+  Check("C_GetTokenInfo", functions.C_GetTokenInfo(slot_id, &info));
+  return ToToken(functions, slot_id, info);
+}
+
+std::vector<MechanismInfo> ReadMechanisms(const CK_FUNCTION_LIST& functions, CK_SLOT_ID slot_id) {
+  RequireFunction(functions.C_GetMechanismInfo != nullptr, "C_GetMechanismInfo");
+  const auto list_mechanisms = [&](CK_MECHANISM_TYPE* mechanisms, CK_ULONG* count) {
+    return functions.C_GetMechanismList(slot_id, mechanisms, count);
+  };
+  std::vector<MechanismInfo> mechanisms;
+  for (const auto type : ReadList<CK_MECHANISM_TYPE>("C_GetMechanismList", list_mechanisms)) {
+    CK_MECHANISM_INFO info{};
+    const CK_RV ckr = functions.C_GetMechanismInfo(slot_id, type, &info);
+    if (ckr == CKR_MECHANISM_INVALID) continue;
+    Check("C_GetMechanismInfo", ckr);
+    mechanisms.push_back({type, info});
+  }
+  return mechanisms;
+}
+
+ModuleInfo ReadModule(const CK_FUNCTION_LIST& functions) {
   CK_INFO info{};
-  Check("C_GetInfo", functions->C_GetInfo(&info));
-  ModuleInfo module{.cryptoki_version = info.cryptokiVersion,
-                    .manufacturer = ReadText(info.manufacturerID),
-                    .description = ReadText(info.libraryDescription),
-                    .library_version = info.libraryVersion,
-                    .slots = ReadTokens(*functions)};
-  initialization.Finish();
+  Check("C_GetInfo", functions.C_GetInfo(&info));
+  return {.cryptoki_version = info.cryptokiVersion,
+          .manufacturer = ReadText(info.manufacturerID),
+          .description = ReadText(info.libraryDescription),
+          .library_version = info.libraryVersion,
+          .slots = {}};
+}
+
+ModuleInfo ProbeModule(const std::string& path, const ModuleOptions& options) {
+  ModuleUse use(path, options);
+  const CK_FUNCTION_LIST& functions = *use.module().functions();
+  ModuleInfo module = ReadModule(functions);
+  module.slots = ReadTokens(functions);
+  use.Finish();
   return module;
 }
 

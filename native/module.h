@@ -6,15 +6,29 @@
 
 #include <pkcs11/pkcs11.h>
 
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "cryptoki.h"
 
 namespace keyplane {
 
-// A loaded shared library, unloaded when the last Library of its path is gone.
+struct ModuleOptions {
+  // The text for pReserved of CK_C_INITIALIZE_ARGS.
+  std::string init_args;
+  // Binds the library to its own libcrypto instead of the one that Node exports (glibc).
+  bool deepbind = true;
+};
+
+// A loaded shared library.
 class Library {
  public:
-  explicit Library(const std::string& path);
+  Library(const std::string& path, bool deepbind);
   ~Library();
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
@@ -34,27 +48,74 @@ class Library {
   void* handle_;
 };
 
-// A share in the initialisation of a module, which a process does once (PKCS #11 2.40, 5.4). The
-// first share initialises and the last one finalises, whatever threads or Node environments they
-// are in. A module that other code of the process had initialised is never finalised here.
-class Initialization {
+// One module of the process, known by the real path of its library, for whatever Node environments
+// and pools use it. The first use loads and initialises it, the last one finalises and unloads it
+// (PKCS #11 2.40, 5.4). A module that other code of the process had initialised is never finalised.
+class Module {
  public:
-  // Both must outlive the share.
-  Initialization(Library& library, CK_FUNCTION_LIST* functions);
-  ~Initialization();
-  Initialization(const Initialization&) = delete;
-  Initialization& operator=(const Initialization&) = delete;
+  // Returns the one of this path; it lives as long as the process.
+  static Module& At(const std::string& path);
+
+  CK_FUNCTION_LIST* functions() const { return functions_.load(); }
+  // Null unless the module has every message function of PKCS #11 3.0 that is used here.
+  const FunctionList3* functions3() const { return functions3_.load(); }
+  // Counts initialisations: handles and slot ids of an earlier one mean nothing.
+  std::uint32_t generation() const { return generation_.load(); }
+  // Calls must not overlap: the module can't lock (CKR_CANT_LOCK).
+  bool serial() const { return serial_.load(); }
+  std::mutex& serial_mutex() { return serial_mutex_; }
+
+  // Initialises the module anew unless someone did so since `seen_generation`. With `finalize`, a
+  // module that is ours and has one user alone is finalised first, so that it looks for tokens
+  // again; returns false where that can't be done.
+  bool Reinitialize(std::uint32_t seen_generation, bool finalize);
+
+ private:
+  friend class ModuleUse;
+
+  explicit Module(std::string path) : path_(std::move(path)) {}
+  void Acquire(const ModuleOptions& options);
+  CK_RV Release(bool keep);
+  void Initialize();
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::mutex serial_mutex_;
+  std::optional<Library> library_;
+  ModuleOptions options_;
+  int users_ = 0;
+  bool ours_ = false;
+  std::atomic<CK_FUNCTION_LIST*> functions_ = nullptr;
+  std::atomic<const FunctionList3*> functions3_ = nullptr;
+  std::atomic<std::uint32_t> generation_ = 0;
+  std::atomic<bool> serial_ = false;
+};
+
+// A share in a module.
+class ModuleUse {
+ public:
+  // The path must name a file.
+  ModuleUse(const std::string& path, const ModuleOptions& options);
+  ~ModuleUse() { Release(); }
+  ModuleUse(const ModuleUse&) = delete;
+  ModuleUse& operator=(const ModuleUse&) = delete;
+
+  Module& module() const { return module_; }
+  CK_FUNCTION_LIST* operator->() const { return module_.functions(); }
 
   // Gives the share back and throws if the module refuses to finalise, of which the destructor
   // would not tell.
   void Finish();
 
+  // Leaves the module initialised and loaded for good: a thread may be in it.
+  void Keep() { keep_ = true; }
+
  private:
   CK_RV Release();
 
-  Library& library_;
-  CK_FUNCTION_LIST* functions_;
+  Module& module_;
   bool held_ = false;
+  bool keep_ = false;
 };
 
 // A slot with a token in it.
@@ -77,8 +138,19 @@ struct ModuleInfo {
   std::vector<TokenInfo> slots;
 };
 
+struct MechanismInfo {
+  CK_MECHANISM_TYPE type;
+  CK_MECHANISM_INFO info;
+};
+
+// Slots whose token is absent or unknown to the module are left out.
+std::vector<TokenInfo> ReadTokens(const CK_FUNCTION_LIST& functions);
+TokenInfo ReadToken(const CK_FUNCTION_LIST& functions, CK_SLOT_ID slot_id);
+std::vector<MechanismInfo> ReadMechanisms(const CK_FUNCTION_LIST& functions, CK_SLOT_ID slot_id);
+ModuleInfo ReadModule(const CK_FUNCTION_LIST& functions);
+
 // Loads a module, asks what it and its tokens are, and leaves no trace of it. The newest standard
-// interface up to 3.x answers. Slots whose token is absent or unknown to the module are left out.
-ModuleInfo ProbeModule(const std::string& path);
+// interface up to 3.x answers.
+ModuleInfo ProbeModule(const std::string& path, const ModuleOptions& options);
 
 }  // namespace keyplane

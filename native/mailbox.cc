@@ -1,0 +1,61 @@
+#include "mailbox.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace keyplane {
+
+void Mailbox::Post(std::vector<Finished>&& finished) {
+  if (finished.empty()) return;
+  std::lock_guard lock(mutex_);
+  if (async_ == nullptr) return;
+  if (mail_.finished.empty()) {
+    mail_.finished.swap(finished);
+  } else {
+    std::move(finished.begin(), finished.end(), std::back_inserter(mail_.finished));
+  }
+  Wake();
+}
+
+void Mailbox::Post(Notice notice) {
+  std::lock_guard lock(mutex_);
+  if (async_ == nullptr) return;
+  mail_.notices.push_back(notice);
+  Wake();
+}
+
+void Mailbox::Post(TaskResult result) {
+  std::lock_guard lock(mutex_);
+  if (async_ == nullptr) return;
+  mail_.results.push_back(std::move(result));
+  Wake();
+}
+
+void Mailbox::Take(Mail& mail, std::size_t max_finished) {
+  std::lock_guard lock(mutex_);
+  awake_ = false;
+  mail.notices.swap(mail_.notices);
+  mail.results.swap(mail_.results);
+  if (mail_.finished.size() <= max_finished) {
+    mail.finished.swap(mail_.finished);
+    return;
+  }
+  const auto end = mail_.finished.begin() + static_cast<std::ptrdiff_t>(max_finished);
+  mail.finished.assign(std::make_move_iterator(mail_.finished.begin()),
+                       std::make_move_iterator(end));
+  mail_.finished.erase(mail_.finished.begin(), end);
+  Wake();
+}
+
+void Mailbox::Close() {
+  std::lock_guard lock(mutex_);
+  async_ = nullptr;
+}
+
+void Mailbox::Wake() {
+  if (std::exchange(awake_, true) || async_ == nullptr) return;
+  uv_async_send(async_);
+}
+
+}  // namespace keyplane

@@ -1,0 +1,70 @@
+// What pool threads have for the JavaScript thread: finished ranges, events, results of promises.
+// One uv_async_t wakes the loop, which takes everything in one go per turn; a thread-safe function
+// would run one callback an item and starve timers.
+
+#pragma once
+
+#include <node_api.h>
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "arena.h"
+#include "record.h"
+
+namespace keyplane {
+
+struct Finished {
+  std::shared_ptr<Arena> arena;
+  std::uint32_t first;
+  std::uint32_t count;
+  Kind kind;
+};
+
+struct Notice {
+  Event event;
+  double a;
+  double b;
+};
+
+// Settles the promise of a task; runs on the JavaScript thread.
+struct TaskResult {
+  std::uint32_t task;
+  std::function<void(napi_env env, napi_deferred deferred)> settle;
+};
+
+struct Mail {
+  std::vector<Finished> finished;
+  std::vector<Notice> notices;
+  std::vector<TaskResult> results;
+};
+
+class Mailbox {
+ public:
+  // `async` is the loop's until Close.
+  explicit Mailbox(uv_async_t* async) : async_(async) {}
+
+  void Post(std::vector<Finished>&& finished);
+  void Post(Notice notice);
+  void Post(TaskResult result);
+
+  // On the JavaScript thread. Takes at most `max_finished` ranges; wakes the loop again for the
+  // rest.
+  void Take(Mail& mail, std::size_t max_finished);
+  // What comes later is dropped.
+  void Close();
+
+ private:
+  void Wake();
+
+  std::mutex mutex_;
+  uv_async_t* async_;
+  bool awake_ = false;
+  Mail mail_;
+};
+
+}  // namespace keyplane

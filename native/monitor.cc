@@ -1,0 +1,149 @@
+// The thread that sees to deadlines, to calls that hang, and to the governors.
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "pool.h"
+
+namespace keyplane {
+namespace {
+
+constexpr auto kTick = std::chrono::milliseconds(5);
+constexpr int kQuietTicks = 40;
+// A thread that is this long in one call gives back what else it has claimed.
+constexpr std::uint32_t kStealMs = 20;
+constexpr std::uint32_t kOpenMs = 2'000;
+
+}  // namespace
+
+void Pool::WakeMonitor() {
+  if (!monitor_runs_) {
+    monitor_runs_ = StartThread([this] { RunMonitor(); });
+  } else if (std::exchange(monitor_sleeps_, false)) {
+    monitor_wake_.notify_one();
+  }
+}
+
+void Pool::RunMonitor() {
+  Lock lock(mutex_);
+  int quiet = 0;
+  while (!stop_) {
+    monitor_wake_.wait_for(lock, kTick, [&] { return stop_; });
+    if (ThreadMark::exiting()) break;
+    const std::uint32_t now = now_ms();
+    std::vector<Finished> finished;
+    if (next_deadline_ != 0 && now >= next_deadline_) ExpireQueued(now, finished);
+    WatchWorkers(now, finished);
+    mailbox_->Post(std::move(finished));
+    WatchLane(now);
+    bool idle = num_busy_ == 0 && num_zombies_ == 0;
+    for (std::size_t c = 0; c < kNumClasses; ++c) {
+      const bool saturated = serves_ && queued_[c] > 0;
+      idle = idle && queued_[c] == 0;
+      if (governors_[c].Tick(now, saturated)) {
+        mailbox_->Post(
+            {Event::kLimit, static_cast<double>(c), static_cast<double>(governors_[c].limit())});
+        if (serves_) WakeWorkers(2);
+      }
+    }
+    const bool lane_idle = lane_ == nullptr || lane_->since_ms == 0;
+    quiet = idle && lane_idle ? quiet + 1 : 0;
+    if (quiet >= kQuietTicks) {
+      monitor_sleeps_ = true;
+      monitor_wake_.wait(lock, [&] { return stop_ || !monitor_sleeps_; });
+      quiet = 0;
+    }
+  }
+}
+
+// mutex_ is held, here and below.
+void Pool::ExpireQueued(std::uint32_t now, std::vector<Finished>& finished) {
+  next_deadline_ = 0;
+  const Answer answer{.reason = Reason::kDeadline};
+  for (std::size_t c = 0; c < kNumClasses; ++c) {
+    for (Range& range : queues_[c]) {
+      bool live = false;
+      for (std::uint32_t i = range.begin; i < range.end; ++i) {
+        Job& job = range.batch->jobs[i];
+        if (job.state.load() != JobState::kQueued) continue;
+        const std::uint32_t deadline = job.record.deadline;
+        if (deadline != 0 && now >= deadline) {
+          if (job.Take(JobState::kQueued, JobState::kRunning)) {
+            Finish(*range.batch, job, answer, Status::kNotSent, finished);
+          }
+          continue;
+        }
+        live = true;
+        if (deadline != 0 && (next_deadline_ == 0 || deadline < next_deadline_)) {
+          next_deadline_ = deadline;
+        }
+      }
+      if (!live) {
+        queued_[c] -= range.size();
+        range.begin = range.end;
+      }
+    }
+    std::erase_if(queues_[c], [](const Range& range) { return range.begin == range.end; });
+  }
+}
+
+void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
+  for (Worker& worker : workers_) {
+    if (worker.zombie) continue;
+    const std::uint32_t since = worker.since_ms;
+    if (worker.opening && now > since + kOpenMs) {
+      MakeZombie(worker);
+      continue;
+    }
+    if (!worker.busy) continue;
+    const Job& job = worker.chunk.batch->jobs[worker.position.load()];
+    const std::uint32_t deadline = job.record.deadline;
+    if (deadline != 0 && now >= deadline && Abandon(worker, finished)) continue;
+    if (now > since + kStealMs) Steal(worker);
+  }
+}
+
+// What a thread has claimed and not begun goes back. Should it begin one meanwhile, the state of
+// the job decides who has it.
+void Pool::Steal(Worker& worker) {
+  const std::uint32_t next = worker.position.load() + 1;
+  if (worker.stolen || next >= worker.chunk.end) return;
+  worker.stolen = true;
+  Requeue({worker.chunk.batch, next, worker.chunk.end});
+  if (serves_) WakeWorkers(2);
+}
+
+void Pool::MakeZombie(Worker& worker) {
+  worker.zombie = true;
+  ++num_zombies_;
+  if (worker.busy) {
+    --active_[worker.job_class];
+    if (--num_busy_ == 0) quiet_.notify_all();
+  }
+  mailbox_->Post({Event::kZombie, static_cast<double>(num_zombies_), 0});
+  if (num_zombies_ >= ThreadCap()) {
+    mailbox_->Post({Event::kZombieLimit, static_cast<double>(num_zombies_), 0});
+  }
+  if (serves_) WakeWorkers(2);
+}
+
+// A lane that hangs is left alone, and what it was at fails.
+void Pool::WatchLane(std::uint32_t now) {
+  if (lane_ == nullptr || lane_->since_ms == 0) return;
+  const std::uint32_t most = lane_->recovering ? options_.recovery_ms : options_.task_ms;
+  if (now - lane_->since_ms < most) return;
+  const std::shared_ptr<Lane> lane = std::exchange(lane_, nullptr);
+  if (lane->recovering) {
+    Refuse(*lane, State::kLost, ModuleError("The module did not answer in time", "timeout"));
+  }
+  lane->abandoned = true;
+  if (lane->task) {
+    Reject(*lane->task, {"The module did not answer in time", {}, {}, "timeout"});
+    lane->task.reset();
+  }
+  for (Task& task : lane->tasks) AddTaskLocked(std::move(task));
+  lane->tasks.clear();
+}
+
+}  // namespace keyplane
