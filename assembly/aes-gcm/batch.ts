@@ -23,7 +23,7 @@ import {
   WINDOW,
   WINDOW_LENGTH,
 } from "../memory";
-import { alignUp, openWhole, sealWhole, TAG_LENGTH } from "./gcm";
+import { alignUp, endUnfinished, openWhole, sealWhole, TAG_LENGTH } from "./gcm";
 import { hashEight, LANE_BLOCKS, LANES, STARTS, wipeLanes } from "./gcm-bulk";
 import * as simd from "./gcm-simd";
 
@@ -215,6 +215,7 @@ function hashRun(base: usize, first: usize, last: usize): void {
  * Time: depends on the descriptions and, when opening, on the outcomes, which are public.
  */
 export function workOnBatch(base: usize, count: u32, sealing: bool): void {
+  endUnfinished();
   const end: usize = descriptionOf(count);
   let first: usize = BATCH;
   while (first < end) {

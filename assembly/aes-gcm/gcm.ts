@@ -87,6 +87,11 @@ export function end(): void {
   phase = PHASE_IDLE;
 }
 
+/** Forgets a message that was begun in steps and not ended; what comes next uses its state. Time: public facts alone. */
+export function endUnfinished(): void {
+  if (phase !== PHASE_IDLE) end();
+}
+
 /**
  * Fills KEYSTREAM with the next four encrypted counter blocks.
  *

@@ -56,6 +56,9 @@ export async function runBatch<Request extends object, Response>(
     // Last, since items that waited for the store are sealed when it has answered.
     stage.flush();
     return settled;
+  } catch (error) {
+    for (const result of results) wipePlaintext(result);
+    throw error;
   } finally {
     stage.release();
     for (const copy of copies ?? []) copy.fill(0);
@@ -83,6 +86,17 @@ function runSlice<Request, Response>(
     results.push(result);
   }
   return false;
+}
+
+/** Wipes the plaintext in an answer that nobody is going to be given, now or when it comes. */
+function wipePlaintext(result: MaybePromise<BatchItem<unknown>>): void {
+  if (result instanceof Promise) {
+    result.then(wipePlaintext, () => undefined);
+    return;
+  }
+  if (!result.ok) return;
+  const { plaintext } = result.value as { readonly plaintext?: unknown };
+  if (plaintext instanceof Uint8Array) plaintext.fill(0);
 }
 
 /** Tells when a slice is over, looking at the clock seldom while items are quick and at each item while they are slow. */

@@ -32,6 +32,8 @@ export interface OperationContext {
   /** "none" leaves detached ciphertext plain GCM over the caller's aad, for exchange with other implementations. */
   readonly aadFraming: "keyplane" | "none";
   readonly contextEncoding: "keyplane" | "aliyun-transfer-v1";
+  /** False for the synchronous twins: what has to wait for the store is refused before anything is spent on it. */
+  readonly mayWait: boolean;
   nextRequestId(): string;
 }
 
@@ -59,6 +61,7 @@ export function contextOf(
     maxPlaintextLength: facts.maxPlaintextLength,
     aadFraming: facts.aadFraming,
     contextEncoding: facts.contextEncoding,
+    mayWait: facts.mayWait,
     nextRequestId: facts.nextRequestId,
   };
 }

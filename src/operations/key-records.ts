@@ -33,6 +33,8 @@ import { storeCall } from "./store-call.ts";
  */
 const PURGE_DUE = { kind: "header", id: "purge-due" } as const;
 
+const ANSWERS_LATER = "This key or store answers asynchronously; use the async call.";
+
 export interface KeyRecordsOptions {
   readonly store: KeyStore;
   readonly vault: KeyVault;
@@ -285,6 +287,8 @@ export class KeyRecords {
   }
 
   async #delete(key: Key): Promise<void> {
+    // A count that arrived after the deletion would stay in the store without its key. No new one begins: the key is gone.
+    await Promise.allSettled(key.versions.map((version) => this.#reservations.get(version)));
     const changes: StoreChange[] = [{ action: "delete", kind: "key", id: key.keyId }];
     for (const { keyVersionId } of key.versions) {
       changes.push({ action: "delete", kind: "version", id: keyVersionId });
@@ -310,14 +314,20 @@ export class KeyRecords {
   /**
    * Counts one AES-GCM use of a version before it happens.
    *
-   * @throws KmsError `Rejected.KeyExhausted` at the limit
+   * @param mayWait false where the caller cannot wait for the store; what was asked of the store serves later calls
+   * @throws KmsError `Rejected.KeyExhausted` at the limit; `Rejected.UnsupportedOperation` for a wait that may not be
    */
-  countUse(version: KeyVersion): MaybePromise<void> {
+  countUse(version: KeyVersion, mayWait: boolean): MaybePromise<void> {
     const { usage } = version;
     if (usage === undefined) throw new Error("internal: this version does not seal");
     if (usage.take()) return undefined;
     const pending = this.#reservations.get(version) ?? this.#reserve(version, usage);
-    return whenReady(pending, () => this.countUse(version));
+    if (pending instanceof Promise && !mayWait) {
+      // Whoever comes next hears of a failure.
+      pending.catch(() => undefined);
+      throw new KmsError("Rejected.UnsupportedOperation", ANSWERS_LATER);
+    }
+    return whenReady(pending, () => this.countUse(version, mayWait));
   }
 
   #reserve(version: KeyVersion, usage: UsageCounter): MaybePromise<void> {

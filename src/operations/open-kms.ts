@@ -5,7 +5,13 @@ import type { AesGcm, Awaitable, EngineName } from "../engines/engine.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, ROOT_KEY_LENGTH, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
-import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
+import {
+  type AesLookup,
+  chooseEngine,
+  type EngineChoice,
+  type EngineSource,
+  Router,
+} from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
 import { FrameScratch } from "../envelope/frame-scratch.ts";
@@ -214,6 +220,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       maxPlaintextLength: limits === "strict" ? STRICT_PLAINTEXT_LENGTH : MAX_PAYLOAD_LENGTH,
       aadFraming,
       contextEncoding,
+      mayWait: true,
       nextRequestId: requestIds(),
     };
     const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength), undefined);
@@ -221,7 +228,10 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     const engine = chooseEngine(engineOf, choice, "aesGcm", 0, RECORD_CIPHER).name;
     return {
       context,
-      syncContext: engine === "webcrypto" ? undefined : contextOf(facts, router.synchronous(), undefined),
+      syncContext:
+        engine === "webcrypto"
+          ? undefined
+          : contextOf({ ...facts, mayWait: false }, router.synchronous(), undefined),
       engine,
       close: async () => {
         stopTimer();

@@ -42,7 +42,7 @@ export function sealUnder(
   aad: Uint8Array,
   iv?: Uint8Array,
 ): MaybePromise<SealedText> {
-  const counted = context.records.countUse(version);
+  const counted = context.records.countUse(version, context.mayWait);
   return counted instanceof Promise
     ? sealLater(counted, context, mode, version, plaintext, aad, iv)
     : seal(context, mode, version, plaintext, aad, iv);

@@ -195,4 +195,35 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
     expect([kernel.aesGcmAuthenticate(16), kernel.aesGcmVerify()]).toEqual([0, 0]);
     kernel.aesGcmEnd();
   });
+
+  test("a batch in the middle of a message in chunks ends that message", () => {
+    const { kernel } = driver;
+    const key = random(32);
+    driver.loadKey(0, key);
+    const view = new DataView(kernel.memory.buffer, kernel.BATCH.value, 64);
+    for (const at of [0, 32]) {
+      view.setUint32(at + 16, at, true);
+      view.setUint32(at + 20, 0, true);
+      view.setUint32(at + 24, 16, true);
+      view.setUint16(at + 28, 0, true);
+      view.setUint8(at + 30, 32);
+      view.setUint8(at + 31, 0);
+    }
+    const sealed = sealWithNode(key, new Uint8Array(12), random(32), new Uint8Array(0));
+    for (const work of [
+      () => kernel.aesGcmSealBatch(2),
+      () => kernel.aesGcmOpenBatch(2),
+      () => kernel.aesGcmSealPacked(0, 32, 2, 0, 16),
+    ]) {
+      // Verified, so that the next step would be to decrypt.
+      driver.put("IV", new Uint8Array(12));
+      expect(kernel.aesGcmStart(0, 32)).toBe(1);
+      driver.put("DATA", sealed.subarray(0, 32));
+      expect(kernel.aesGcmAuthenticate(32)).toBe(1);
+      driver.put("TAG", sealed.subarray(32));
+      expect(kernel.aesGcmVerify()).toBe(1);
+      expect(work()).toBe(1);
+      expect([kernel.aesGcmDecrypt(32), kernel.aesGcmAad(16), kernel.aesGcmEncrypt(16)]).toEqual([0, 0, 0]);
+    }
+  });
 });

@@ -362,3 +362,42 @@ describe.each(["node", "wasm"] as const)("handles of the %s engine", (name) => {
     });
   });
 });
+
+describe("a reservation of uses that is under way when its key is deleted", () => {
+  test("leaves no row behind, whichever change arrives first", async () => {
+    for (const order of ["reservation first", "deletion first"] as const) {
+      const waiting: { readonly kind: string; readonly go: () => void }[] = [];
+      let holds = false;
+      const rows = new TestRows({
+        commit: (changes) => {
+          const [first] = changes;
+          if (!holds || first === undefined || first.id === "purge-due") return undefined;
+          return new Promise((go) => waiting.push({ kind: `${first.action} ${first.kind}`, go }));
+        },
+      });
+      const subject = await doomed(rows);
+      await subject.kms.cancelKeyDeletion({ keyId: subject.keyId });
+      // The second version has no uses reserved yet.
+      holds = true;
+      const sealing = outcome(() => subject.kms.advanceEncrypt({ keyId: subject.keyId, plaintext }));
+      await vi.waitFor(() => expect(waiting.map(({ kind }) => kind)).toEqual(["put usage"]));
+      holds = false;
+      await subject.kms.scheduleKeyDeletion({ keyId: subject.keyId, pendingWindowInDays: 7 });
+      subject.clock.advance(7 * DAY);
+      holds = true;
+      const closing = subject.kms.close();
+      for (let i = 0; i < 20; i++) await Promise.resolve();
+      if (order === "deletion first") waiting.find(({ kind }) => kind === "delete key")?.go();
+      for (let i = 0; i < 20; i++) await Promise.resolve();
+      holds = false;
+      for (const { go } of waiting) go();
+      expect(await sealing).not.toBe("none");
+      await vi.waitFor(() => {
+        for (const { go } of waiting) go();
+        expect(rows.count("key")).toBe(0);
+      });
+      await closing;
+      expect([order, keyRows(rows)]).toEqual([order, 0]);
+    }
+  });
+});

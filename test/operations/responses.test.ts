@@ -127,6 +127,8 @@ describe("sync twins", () => {
     const refusal = await expectRefusal(() => slow.encryptSync(request), "Rejected.UnsupportedOperation");
     expect(refusal.requestId).not.toBe("");
     await slow.encrypt(request);
+    // A refused call spends no use: the key has been used once.
+    expect((await slow.describeKey({ keyId })).keyMetadata.usageCount).toBe(1);
     const { ciphertextBlob, iv } = slow.encryptSync(request);
     expect(slow.decryptSync({ keyId, ciphertextBlob, iv }).plaintext).toEqual(patterned(4));
   });
