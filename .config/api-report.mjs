@@ -12,6 +12,9 @@ const ENTRIES = [
   ["index", "keyplane"],
   ["web", "keyplane-web"],
   ["engine", "keyplane-engine"],
+  ["core", "keyplane-core"],
+  ["aes-gcm", "keyplane-aes-gcm"],
+  ["kernels", "keyplane-kernels"],
   ["stream", "keyplane-stream"],
   ["stores/sqlite", "keyplane-stores-sqlite"],
 ];

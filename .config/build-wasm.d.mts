@@ -6,7 +6,6 @@ export interface ModuleFacts {
   readonly entry: string;
   readonly config: string;
   readonly builds: Readonly<Record<string, "release" | "simd" | "relaxed">>;
-  readonly bytesFile: string;
 }
 
 /** Path of the folder of the files of bytes. */

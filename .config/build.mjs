@@ -4,10 +4,10 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BUILD_NAMES, BYTES_FOLDER, buildWasm, MODULES } from "./build-wasm.mjs";
+import { BUILD_NAMES, BYTES_FOLDER, buildWasm } from "./build-wasm.mjs";
 import { digestOf, filesBelow, findCompiler, ROOT, whenChanged } from "./files.mjs";
 
-const BYTES_FILES = Object.values(MODULES).map(({ bytesFile }) => `${BYTES_FOLDER}/${bytesFile}`);
+const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
 const LOCK = "package-lock.json";
 const ADDON_INPUTS = ["native", "binding.gyp", "test/native/fake_pkcs11.cc", ".config/build-addon.mjs", LOCK];
 

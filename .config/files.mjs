@@ -19,7 +19,8 @@ export function filesBelow(paths) {
       return;
     }
     for (const name of readdirSync(absolute).sort()) {
-      if (name !== "node_modules" && !name.endsWith("-bytes.ts")) visit(join(path, name));
+      const below = join(path, name);
+      if (name !== "node_modules" && below !== join("src", "engines", "wasm", "bytes")) visit(below);
     }
   };
   for (const path of paths) visit(path);

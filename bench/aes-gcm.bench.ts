@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import type { AesGcm } from "../src/engines/engine.ts";
-import { createWasmEngine } from "../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../src/engines/wasm/inlined.ts";
 import { loadPeers, type Peers } from "./aes-gcm-peers.ts";
 import { compileAesGcm, measureGhash } from "./aes-gcm-wasm.ts";
 import { type Contender, quartile, ratio, type Samples, sample } from "./interleave.ts";

@@ -8,7 +8,7 @@ import { secp256k1 } from "@noble/curves/secp256k1.js";
 import hacl from "hacl-wasm";
 import native from "secp256k1";
 import type { CurveName, Ecdh, Ecdsa, EcPublicKey } from "../src/engines/engine.ts";
-import { createWasmEngine } from "../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../src/engines/wasm/inlined.ts";
 import { type Contender, ratio, sample } from "./interleave.ts";
 
 /** A ratio or a time with what is demanded of it. */

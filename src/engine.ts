@@ -1,5 +1,6 @@
-/** The public subpath `keyplane/engine`: raw primitives without a KMS. */
+/** The public subpath `keyplane/engine` of Node, Bun and Deno: raw primitives without a KMS. */
 
 export type * from "./engines/engine.ts";
-export { type LoadEngineOptions, loadEngine } from "./engines/load-engine.ts";
+export type { LoadEngine, LoadEngineOptions } from "./engines/load-engine.ts";
 export { KmsError, type KmsErrorCode } from "./errors.ts";
+export { loadEngine } from "./platform/node-engine.ts";

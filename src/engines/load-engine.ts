@@ -1,9 +1,8 @@
-/** Finds an engine by name; loads the code of the one over node:crypto when it is first asked for. */
+/** Finds an engine by name among those a platform has, after a look at the options. */
 
 import { ensure, KmsError } from "../errors.ts";
 import type { AsyncEngine, Engine, EngineName, WasmModules } from "./engine.ts";
-import { createWasmEngine } from "./wasm/index.ts";
-import { createWebCryptoEngine } from "./webcrypto/index.ts";
+import type { RelaxedSimd } from "./wasm/module.ts";
 
 export interface LoadEngineOptions {
   /** Whether the wasm engine may run its relaxed SIMD build: where the runtime has it, never, or by setting the V8 flag of Node 20 first. A lesser build is not an error. */
@@ -21,51 +20,47 @@ export interface LoadEngineOptions {
 }
 
 const OPTION_NAMES: readonly string[] = ["relaxedSimd", "verifySignatures", "wasm"];
-const RELAXED_SIMD: readonly unknown[] = [undefined, "auto", "off", "force"];
+const RELAXED_SIMD: readonly unknown[] = ["auto", "off", "force"];
+const ENGINE_NAMES: readonly unknown[] = ["wasm", "node", "webcrypto"];
 
-/**
- * Loads an engine of its own state: keys of one are foreign to every other.
- *
- * @throws KmsError `InvalidParameter` for an unknown name or option, `Rejected.UnsupportedOperation` where the platform
- *   lacks what the engine needs
- */
-export async function loadEngine(name: "webcrypto", options?: LoadEngineOptions): Promise<AsyncEngine>;
-export async function loadEngine(name: "wasm" | "node", options?: LoadEngineOptions): Promise<Engine>;
-export async function loadEngine(
-  name: EngineName,
-  options: LoadEngineOptions = {},
-): Promise<Engine | AsyncEngine> {
-  ensure(typeof options === "object" && options !== null, "InvalidParameter", "options must be an object.");
-  for (const option of Object.keys(options)) {
-    ensure(OPTION_NAMES.includes(option), "InvalidParameter", `There is no option ${option}.`);
-  }
-  ensure(
-    RELAXED_SIMD.includes(options.relaxedSimd),
-    "InvalidParameter",
-    "relaxedSimd must be auto, off or force.",
-  );
-  const { verifySignatures = false } = options;
-  ensure(typeof verifySignatures === "boolean", "InvalidParameter", "verifySignatures must be a boolean.");
-  const asked: string = name;
-  switch (asked) {
-    case "wasm":
-      // Imported statically: service workers have no import().
-      return createWasmEngine({ wasm: options.wasm, relaxedSimd: options.relaxedSimd, verifySignatures });
-    case "node": {
-      const { createNodeEngine } = await importNodeEngine();
-      return createNodeEngine({ verifySignatures });
-    }
-    case "webcrypto":
-      return createWebCryptoEngine({ verifySignatures });
-    default:
-      throw new KmsError("InvalidParameter", "The engine must be wasm, node or webcrypto.");
-  }
+/** Loads an engine of its own state: keys of one are foreign to every other. */
+export interface LoadEngine {
+  /**
+   * @throws KmsError `InvalidParameter` for an unknown name or option, `Rejected.UnsupportedOperation` where the platform
+   *   lacks what the engine needs
+   */
+  (name: "webcrypto", options?: LoadEngineOptions): Promise<AsyncEngine>;
+  (name: "wasm" | "node", options?: LoadEngineOptions): Promise<Engine>;
 }
 
-async function importNodeEngine(): Promise<typeof import("./node/index.ts")> {
-  try {
-    return await import("./node/index.ts");
-  } catch (cause) {
-    throw new KmsError("Rejected.UnsupportedOperation", "This runtime has no node:crypto.", { cause });
-  }
+/** The options, checked but for the modules. */
+export interface EngineOptions {
+  readonly relaxedSimd: RelaxedSimd;
+  readonly verifySignatures: boolean;
+  readonly wasm: LoadEngineOptions["wasm"];
+}
+
+/** How a platform makes each engine it has. */
+export type EngineMakers = Readonly<
+  Partial<Record<EngineName, (options: EngineOptions) => Promise<Engine | AsyncEngine>>>
+>;
+
+/** Makes the `loadEngine` of a platform. */
+export function engineLoader(makers: EngineMakers): LoadEngine {
+  const load = async (name: EngineName, options: LoadEngineOptions = {}): Promise<Engine | AsyncEngine> => {
+    ensure(typeof options === "object" && options !== null, "InvalidParameter", "options must be an object.");
+    for (const option of Object.keys(options)) {
+      ensure(OPTION_NAMES.includes(option), "InvalidParameter", `There is no option ${option}.`);
+    }
+    const { relaxedSimd = "auto", verifySignatures = false, wasm } = options;
+    ensure(RELAXED_SIMD.includes(relaxedSimd), "InvalidParameter", "relaxedSimd must be auto, off or force.");
+    ensure(typeof verifySignatures === "boolean", "InvalidParameter", "verifySignatures must be a boolean.");
+    ensure(ENGINE_NAMES.includes(name), "InvalidParameter", "The engine must be wasm, node or webcrypto.");
+    const make = makers[name];
+    if (make === undefined) {
+      throw new KmsError("Rejected.UnsupportedOperation", `This runtime has no ${name} engine.`);
+    }
+    return make({ relaxedSimd, verifySignatures, wasm });
+  };
+  return load as LoadEngine;
 }

@@ -227,10 +227,11 @@ function isBytes(value: unknown): value is Uint8Array {
   }
 }
 
-/** Lets timers and I/O run. A message channel is the quickest turn that every runtime has. */
+/** Lets timers and I/O run. A message channel is the quickest turn of browsers; edge runtimes may have timers alone. */
 function nextTurn(): Promise<void> {
   const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => void };
   if (setImmediate !== undefined) return new Promise((resolve) => setImmediate(resolve));
+  if (typeof MessageChannel === "undefined") return new Promise((resolve) => setTimeout(resolve, 0));
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

@@ -1,17 +1,11 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
 import { copyBytes, ensureBytes, publicToHex } from "../bytes.ts";
-import type { AesGcm, Awaitable, EngineName } from "../engines/engine.ts";
+import type { AesGcm, Awaitable, EngineName, WasmModules } from "../engines/engine.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
 import { deriveRecordKey, ROOT_KEY_LENGTH, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
-import {
-  type AesLookup,
-  chooseEngine,
-  type EngineChoice,
-  type EngineSource,
-  Router,
-} from "../engines/router.ts";
+import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
 import { FrameScratch } from "../envelope/frame-scratch.ts";
@@ -51,6 +45,11 @@ export interface KmsOptions {
    */
   readonly relaxedSimd?: RelaxedSimd | undefined;
   /**
+   * Compiled modules of the kernels, for runtimes that refuse to compile bytes and have no entry of their own; a bare module
+   * is the main one. What is absent comes from the package where the platform can load it.
+   */
+  readonly wasm?: WebAssembly.Module | WasmModules | undefined;
+  /**
    * Verifies every ECDSA signature with the public key before it leaves, against faults of memory and processor: a wrong one
    * is erased, answers `InternalFailure` and stops the engine for this process. RSA signatures are verified always. Default
    * false; signing then takes about three times as long on P-256.
@@ -77,6 +76,7 @@ const FIELDS = fields(
   "rootKey",
   "engine",
   "relaxedSimd",
+  "wasm",
   "verifySignatures",
   "limits",
   "clock",
@@ -164,7 +164,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     "auto",
   );
   const verifySignatures = readOptionalBoolean(options.verifySignatures, "verifySignatures") ?? false;
-  const variant = { relaxedSimd, verifySignatures };
+  const variant = { relaxedSimd, verifySignatures, wasm: options.wasm };
   const engineOf: EngineSource = (name) => platform.engine(name, variant, choice === "auto");
   const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
   const region = readOptionalString(options.region, "region") ?? "local";

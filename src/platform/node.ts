@@ -7,20 +7,21 @@ import type { AsyncEngine, Engine, EngineName } from "../engines/engine.ts";
 import { createNodeEngine } from "../engines/node/index.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
 import type { AnyEngine, EngineChoice } from "../engines/router.ts";
-import { createWasmEngine } from "../engines/wasm/index.ts";
+import { createWasmEngine } from "../engines/wasm/inlined.ts";
 import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
 import { KmsError } from "../errors.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
+import { isUnsupported, WasmEngines } from "./engine-cache.ts";
 import type { EngineVariant, Platform } from "./platform.ts";
 
 /** scrypt (RFC 7914): 128 MiB and about half a second per guess. */
 const SCRYPT = { N: 2 ** 17, r: 8, p: 1 } as const;
 const SALT_LENGTH = 16;
 
-/** One engine a name and variant for the whole realm; undefined inside where this runtime cannot have it. */
-const engines: Map<string, Engine | undefined> = new Map();
-/** WebCrypto engines by whether they verify signatures, once they were asked for. */
+const wasmEngines: WasmEngines = new WasmEngines();
+/** The other engines by whether they verify signatures, once they were asked for. */
+const nodeEngines: Map<boolean, Engine> = new Map();
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
 
 /** Makes the WebCrypto engine when it is asked for by name: everything it serves, node:crypto serves quicker. */
@@ -30,24 +31,20 @@ async function prepare(choice: EngineChoice, { verifySignatures }: EngineVariant
 }
 
 function engine(name: EngineName, variant: EngineVariant, isOptional: boolean): AnyEngine | undefined {
-  const { relaxedSimd, verifySignatures } = variant;
+  const { verifySignatures } = variant;
   if (name === "webcrypto") return webCrypto.get(verifySignatures);
-  const id = `${name} ${name === "node" ? "" : relaxedSimd} ${verifySignatures}`;
-  const known = engines.get(id);
-  if (known !== undefined || (isOptional && engines.has(id))) return known;
-  const made = name === "node" ? createNodeEngine({ verifySignatures }) : makeWasmEngine(variant, isOptional);
-  engines.set(id, made);
+  if (name === "wasm") return wasmEngine(variant, isOptional);
+  const made = nodeEngines.get(verifySignatures) ?? createNodeEngine({ verifySignatures });
+  nodeEngines.set(verifySignatures, made);
   return made;
 }
 
-/** Makes the wasm engine; undefined where another may serve and there is no WebAssembly, as under `--jitless`. */
-function makeWasmEngine(variant: EngineVariant, isOptional: boolean): Engine | undefined {
+/** Gives the wasm engine; undefined where another may serve and there is no WebAssembly, as under `--jitless`. */
+function wasmEngine(variant: EngineVariant, isOptional: boolean): Engine | undefined {
   try {
-    return createWasmEngine(variant);
+    return wasmEngines.get(variant, () => createWasmEngine(variant));
   } catch (error) {
-    if (isOptional && error instanceof KmsError && error.code === "Rejected.UnsupportedOperation") {
-      return undefined;
-    }
+    if (isOptional && isUnsupported(error)) return undefined;
     throw error;
   }
 }

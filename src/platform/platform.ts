@@ -1,6 +1,6 @@
 /** What a runtime brings to a `Kms`: its engines and its ways to a root key. */
 
-import type { EngineName } from "../engines/engine.ts";
+import type { EngineName, WasmModules } from "../engines/engine.ts";
 import type { RootKeyPlatform } from "../engines/root-key.ts";
 import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import type { BlockSource } from "../envelope/blob-slab.ts";
@@ -13,6 +13,8 @@ export interface EngineVariant {
   readonly relaxedSimd: RelaxedSimd;
   /** Whether every ECDSA signature is verified before it leaves. */
   readonly verifySignatures: boolean;
+  /** Modules the host compiled. */
+  readonly wasm: WebAssembly.Module | WasmModules | undefined;
 }
 
 export interface Platform {

@@ -5,7 +5,7 @@
 
 import type { WasmModule } from "../../.config/build-wasm.mjs";
 import type { Engine } from "../../src/engines/engine.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 
 type KernelFunction = (...args: number[]) => unknown;
 

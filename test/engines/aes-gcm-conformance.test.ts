@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { aesGcmKnownAnswers } from "../../src/engines/aes-gcm-vectors.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { describeAesGcm, sealWithOpenssl } from "../conformance/aes-gcm.ts";
 import { bytes, served } from "../conformance/engine-support.ts";
 

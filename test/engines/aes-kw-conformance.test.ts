@@ -1,7 +1,7 @@
 /** Runs the AES key wrap conformance suite over every engine that serves it. */
 
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { describeAesKeyWrap } from "../conformance/aes-kw.ts";
 
 for (const build of ["base", "simd", "relaxed"] as const) {

@@ -6,7 +6,7 @@ import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 
 const GCM_CASES = 100_000;
 const HASH_CASES = 20_000;

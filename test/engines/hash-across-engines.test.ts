@@ -4,7 +4,7 @@ import { createCipheriv, createHash, createHmac, randomBytes, randomInt } from "
 import { describe, expect, test } from "vitest";
 import type { HashName } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { codeOf, flipBit, HASHES, OPENSSL_HASH, served } from "../conformance/engine-support.ts";
 
 /** Bytes that pass the arena of the wasm engine at once. */

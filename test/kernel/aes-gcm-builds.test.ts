@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { compileKernel } from "../../.config/build-wasm.mjs";
 import type { AesGcm, AesKey } from "../../src/engines/engine.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { served } from "../conformance/engine-support.ts";
 
 const BUILDS = ["base", "simd", "relaxed"] as const;

@@ -3,7 +3,7 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { AesGcm, AesKey } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import type { Kms } from "../../src/index.ts";
 import { DAY, openKms, outcome, TestClock } from "./support/kms.ts";
 import { TestRows } from "./support/rows.ts";

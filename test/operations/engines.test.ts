@@ -2,7 +2,7 @@
 
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { type Kms, memoryStore } from "../../src/index.ts";
 import { editableStore } from "../support/editable-store.ts";
 import { codeOfCall, expectRefusal, newKey, openKms, patterned } from "../support/kms.ts";

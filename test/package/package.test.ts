@@ -41,13 +41,19 @@ describe("package", () => {
       const engine = await import("keyplane/engine");
       const stream = await import("keyplane/stream");
       const sqlite = await import("keyplane/stores/sqlite");
-      console.log([index, engine, stream, sqlite].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
+      const core = await import("keyplane/core");
+      const aesGcm = await import("keyplane/aes-gcm");
+      const kernels = await import("keyplane/kernels");
+      console.log([index, engine, stream, sqlite, core, aesGcm, kernels].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
     `);
     expect(names.split("\n")).toEqual([
       "Kms KmsError createRootKeyFile fromVendorBlob memoryStore toVendorBlob",
       "KmsError loadEngine",
       "decryptStream encryptStream",
       "sqliteStore",
+      "Kms KmsError fromVendorBlob loadEngine memoryStore toVendorBlob",
+      "KmsError loadAesGcm",
+      "compileKernels",
     ]);
   });
 
@@ -60,10 +66,43 @@ describe("package", () => {
       }
       const open = () => process.getActiveResourcesInfo().filter((name) => !/^(FSReq|CloseReq|Immediate)/.test(name)).sort().join();
       const before = open();
-      await import("keyplane"); await import("keyplane/engine"); await import("keyplane/stores/sqlite");
+      for (const entry of ["", "/engine", "/stores/sqlite", "/core", "/aes-gcm", "/kernels", "/stream"]) {
+        await import("keyplane" + entry);
+      }
       console.log(count, open() === before ? "nothing new" : open());
     `);
     expect(compiled).toBe("0 nothing new");
+  });
+
+  test("keyplane/core serves with modules the host compiled, keyplane/kernels compiles them, keyplane/aes-gcm needs but one", () => {
+    const lines = node(`
+      import { readFileSync } from "node:fs";
+      const { Kms, loadEngine } = await import("keyplane/core");
+      const { compileKernels } = await import("keyplane/kernels");
+      const { loadAesGcm } = await import("keyplane/aes-gcm");
+      const plaintext = new Uint8Array(5);
+      const seal = async (wasm) => {
+        const kms = await Kms.open({ wasm, engine: "wasm" });
+        const { keyId } = await kms.createKey();
+        const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext });
+        const { keyId: signer } = await kms.createKey({ keySpec: "EC_P256" });
+        await kms.sign({ keyId: signer, message: plaintext });
+        const opened = await kms.advanceDecrypt({ ciphertextBlob });
+        await kms.close();
+        return opened.plaintext.length;
+      };
+      const module = (name) => new WebAssembly.Module(readFileSync("dist/" + name + ".wasm"));
+      console.log(await loadEngine("wasm").catch((error) => error.code));
+      console.log(await seal({ main: module("simd"), ecc: module("ecc-base") }), await seal(compileKernels()));
+      for (const wasm of [undefined, module("base")]) {
+        const { build, aesGcm, close } = await loadAesGcm({ ...(wasm && { wasm }), relaxedSimd: "off" });
+        const key = aesGcm.importKey(new Uint8Array(16));
+        const sealed = aesGcm.seal(key, new Uint8Array(12), plaintext);
+        close();
+        console.log(build, sealed.length);
+      }
+    `);
+    expect(lines.split("\n")).toEqual(["Rejected.UnsupportedOperation", "5 5", "simd 21", "base 21"]);
   });
 
   test("CommonJS callers of this Node can require it", () => {

@@ -38,7 +38,7 @@ export function makeApp(): App {
 }
 
 /** Translates a guest to one file that still imports the package by name. Returns its path. */
-export async function translateGuest(app: App, guest: string, plugins: Plugin[] = []): Promise<string> {
+export async function translateGuest(app: App, guest: string): Promise<string> {
   const outfile = join(app.folder, `${guest}.js`);
   await build({
     entryPoints: [join(ROOT, "test/runtimes/guest", `${guest}.ts`)],
@@ -47,11 +47,23 @@ export async function translateGuest(app: App, guest: string, plugins: Plugin[] 
     format: "esm",
     platform: "neutral",
     target: "es2022",
-    external: ["node:*", ...(plugins.length === 0 ? ["keyplane", "keyplane/*"] : [])],
-    plugins,
+    external: ["node:*", "keyplane", "keyplane/*"],
+    tsconfigRaw: {},
     logLevel: "warning",
   });
   return outfile;
+}
+
+/** Resolves the package's names in the app, not in the tree that the guests lie in. */
+export function packageIn(app: App): Plugin {
+  return {
+    name: "package in the app",
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /^keyplane(\/|$)/ }, ({ path, kind, pluginData }) =>
+        pluginData === app ? undefined : resolve(path, { kind, resolveDir: app.folder, pluginData: app }),
+      );
+    },
+  };
 }
 
 type Conditions = string | { readonly [condition: string]: Conditions };

@@ -16,21 +16,33 @@ export interface CliGuest {
   readonly build: string | undefined;
 }
 
-const BOTH: readonly string[] = ["wasm", "node"];
+const ALL: readonly string[] = ["wasm", "node", "webcrypto"];
 const DENO: readonly string[] = ["run", "--quiet", "--allow-all", "--node-modules-dir=manual"];
 
 export const CLI_GUESTS: readonly CliGuest[] = [
-  { name: "Node 20", tool: "node-20", engines: BOTH, build: "simd" },
-  { name: "Node 20 worker_threads", tool: "node-20", after: ["thread"], engines: BOTH, build: "simd" },
-  { name: "Node 20 --jitless", tool: "node-20", before: ["--jitless"], engines: ["node"], build: undefined },
-  { name: "Node 22", tool: "node-22", engines: BOTH, build: "relaxed" },
-  { name: "Node 24", tool: "node-24", engines: BOTH, build: "relaxed" },
-  { name: "Node 26", tool: "node-26", engines: BOTH, build: "relaxed" },
-  { name: "Node 26 worker_threads", tool: "node-26", after: ["thread"], engines: BOTH, build: "relaxed" },
-  { name: "Node 26 --jitless", tool: "node-26", before: ["--jitless"], engines: ["node"], build: undefined },
-  { name: "Bun", tool: "bun", engines: BOTH, build: "relaxed" },
-  { name: "Bun without SIMD", tool: "bun", env: { BUN_JSC_useWasmSIMD: "0" }, engines: BOTH, build: "base" },
-  { name: "Deno", tool: "deno", before: DENO, engines: BOTH, build: "relaxed" },
+  { name: "Node 20", tool: "node-20", engines: ALL, build: "simd" },
+  { name: "Node 20 worker_threads", tool: "node-20", after: ["thread"], engines: ALL, build: "simd" },
+  {
+    name: "Node 20 --jitless",
+    tool: "node-20",
+    before: ["--jitless"],
+    engines: ["node", "webcrypto"],
+    build: undefined,
+  },
+  { name: "Node 22", tool: "node-22", engines: ALL, build: "relaxed" },
+  { name: "Node 24", tool: "node-24", engines: ALL, build: "relaxed" },
+  { name: "Node 26", tool: "node-26", engines: ALL, build: "relaxed" },
+  { name: "Node 26 worker_threads", tool: "node-26", after: ["thread"], engines: ALL, build: "relaxed" },
+  {
+    name: "Node 26 --jitless",
+    tool: "node-26",
+    before: ["--jitless"],
+    engines: ["node", "webcrypto"],
+    build: undefined,
+  },
+  { name: "Bun", tool: "bun", engines: ALL, build: "relaxed" },
+  { name: "Bun without SIMD", tool: "bun", env: { BUN_JSC_useWasmSIMD: "0" }, engines: ALL, build: "base" },
+  { name: "Deno", tool: "deno", before: DENO, engines: ALL, build: "relaxed" },
 ];
 
 /** Runs a translated guest once. @throws Error with what it wrote to standard error */

@@ -14,6 +14,7 @@ import {
   serve,
 } from "./browser-guests.ts";
 import { CLI_GUESTS, runCli } from "./cli-guests.ts";
+import { type EdgeGuest, edgeRuntimeGuest, workerdGuest } from "./edge-guests.ts";
 import { makeFixture } from "./fixture.ts";
 import type { Sealed, SuiteReport, SuiteRequest } from "./guest/protocol.ts";
 import { has, type Tool } from "./tools.ts";
@@ -86,12 +87,25 @@ function browserGuests(): Guest[] {
     firefox: ["page", "worker"],
   };
   for (const browser of ["chromium", "firefox"] as const) {
+    guests.push({
+      name: `${browser} page, policy without WebAssembly`,
+      tool: browser,
+      engines: ["webcrypto"],
+      build: undefined,
+      run: async (request) =>
+        runInBrowser(
+          await browsers[browser](),
+          `${(await sites["policy without WebAssembly"]()).origin}/`,
+          "page",
+          request,
+        ),
+    });
     for (const policy of ["no policy", "strict policy"] as const) {
       for (const place of places[browser]) {
         guests.push({
           name: `${browser} ${place}, ${policy}`,
           tool: browser,
-          engines: ["wasm"],
+          engines: ["wasm", "webcrypto"],
           build: "relaxed",
           run: async (request) =>
             runInBrowser(await browsers[browser](), `${(await sites[policy]()).origin}/`, place, request),
@@ -102,11 +116,28 @@ function browserGuests(): Guest[] {
   return guests;
 }
 
+function edgeGuest(name: string, tool: Tool, build: string, make: (app: App) => Promise<EdgeGuest>): Guest {
+  const guest = once(async () => {
+    const made = await make(app);
+    toClose.push(() => made.close());
+    return made;
+  });
+  return {
+    name,
+    tool,
+    engines: ["wasm", "webcrypto"],
+    build,
+    run: async (request) => (await guest()).run(request),
+  };
+}
+
 const GUESTS: readonly Guest[] = [
   ...CLI_GUESTS.map((guest) => ({
     ...guest,
     run: (request: SuiteRequest) => runCli(guest, app, cliFile, request),
   })),
+  edgeGuest("workerd", "workerd", "relaxed", workerdGuest),
+  edgeGuest("edge-runtime", "node-20", "simd", edgeRuntimeGuest),
   ...browserGuests(),
 ];
 

@@ -3,7 +3,7 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { type App, resolveExport } from "./app.ts";
+import { type App, packageIn, resolveExport } from "./app.ts";
 import { ROOT } from "./tools.ts";
 
 const PAGE =
@@ -22,6 +22,7 @@ export async function makeSite(app: App): Promise<string> {
     format: "esm",
     target: "es2022",
     logLevel: "warning",
+    tsconfigRaw: {},
     plugins: [
       {
         name: "package by URL",
@@ -33,6 +34,17 @@ export async function makeSite(app: App): Promise<string> {
         },
       },
     ],
+  });
+  // Service workers have no import(): theirs is one file.
+  await build({
+    entryPoints: { "service-worker": join(ROOT, "test/runtimes/guest/worker.ts") },
+    outdir: folder,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    tsconfigRaw: {},
+    plugins: [packageIn(app)],
+    logLevel: "warning",
   });
   return folder;
 }

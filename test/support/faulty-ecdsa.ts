@@ -5,12 +5,13 @@
 
 import type { CurveName } from "../../src/engines/engine.ts";
 import { SelfTests } from "../../src/engines/self-test.ts";
+import { WASM_HEX as ECC_BASE_WASM_HEX } from "../../src/engines/wasm/bytes/ecc-base.ts";
 import { type EcKernel, ItemPart } from "../../src/engines/wasm/ec-kernel.ts";
 import { EcKeys } from "../../src/engines/wasm/ec-keys.ts";
 import { EcOperations } from "../../src/engines/wasm/ec-operations.ts";
-import { ECC_BASE_WASM_BASE64 } from "../../src/engines/wasm/ecc-bytes.ts";
 import { WasmEcdsa } from "../../src/engines/wasm/ecdsa.ts";
 import { hashKernelOf } from "../../src/engines/wasm/hash-kernel.ts";
+import { provideInlinedKernels } from "../../src/engines/wasm/inlined.ts";
 import { ecLoader } from "../../src/engines/wasm/load-ec-kernel.ts";
 import { mainLoader } from "../../src/engines/wasm/load-kernel.ts";
 import { WasmState } from "../../src/engines/wasm/state.ts";
@@ -25,8 +26,9 @@ export interface Fault {
 const WINDOW_LENGTH: number = 64 * 64;
 const WINDOWS = 37;
 
+provideInlinedKernels();
 const hashKernel = hashKernelOf(mainLoader.best("off"));
-const ec = ecLoader.ofModule(new WebAssembly.Module(Buffer.from(ECC_BASE_WASM_BASE64, "base64")));
+const ec = ecLoader.ofModule(new WebAssembly.Module(Buffer.from(ECC_BASE_WASM_HEX, "hex")));
 
 /** Where the large tables of both generators are. */
 function tableOf(curve: CurveName): number {

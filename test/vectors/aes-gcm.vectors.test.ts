@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { codeOf, served } from "../conformance/engine-support.ts";
 
 interface Vector {

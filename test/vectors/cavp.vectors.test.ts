@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Engine } from "../../src/engines/engine.ts";
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 
 const FOLDER = "/usr/lib/python3/dist-packages/cryptography_vectors";
 const GCM_FOLDER = join(FOLDER, "ciphers/AES/GCM");

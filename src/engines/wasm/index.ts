@@ -1,4 +1,7 @@
-/** The engine over the AssemblyScript kernels: runs wherever WebAssembly may be compiled, with no help from Node. */
+/**
+ * The engine over the AssemblyScript kernels: runs wherever WebAssembly may be compiled, with no help from Node. The kernels
+ * themselves come from elsewhere: `inlined.ts`, `lazy.ts`, or the host.
+ */
 
 import { ensure } from "../../errors.ts";
 import type { Capabilities, Engine, WasmModules } from "../engine.ts";
@@ -18,8 +21,8 @@ import { WasmState } from "./state.ts";
 
 export interface WasmEngineOptions {
   /**
-   * Compiled modules of any build, for runtimes that refuse to compile bytes; a bare module is the main one. For what is
-   * absent the inlined kernels are compiled.
+   * Compiled modules of any build, for runtimes that refuse to compile bytes; a bare module is the main one. What is
+   * absent must have been provided.
    */
   readonly wasm?: WebAssembly.Module | WasmModules | undefined;
   /**

@@ -3,12 +3,10 @@
 import { equalBytesVartime } from "../../bytes.ts";
 import { aesGcmKnownAnswers } from "../aes-gcm-vectors.ts";
 import { bindKernel, type Kernel } from "./kernel.ts";
-import { BASE_WASM_BASE64, RELAXED_WASM_BASE64, SIMD_WASM_BASE64 } from "./kernel-bytes.ts";
 import { ModuleLoader } from "./module.ts";
 import { probeSwizzle } from "./probe.ts";
 
 export const mainLoader: ModuleLoader<Kernel> = new ModuleLoader({
-  bytes: { base: BASE_WASM_BASE64, simd: SIMD_WASM_BASE64, relaxed: RELAXED_WASM_BASE64 },
   bind: bindKernel,
   isSupported: probeSwizzle,
   answersRightly,

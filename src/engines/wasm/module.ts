@@ -18,10 +18,14 @@ const BEST_FIRST: readonly WasmBuild[] = ["relaxed", "simd", "base"];
 
 const FOREIGN = "wasm must be a module of the Keyplane kernels.";
 
+/** A build in lower-case hexadecimal, compiled when it is needed, or as the module the host compiled. */
+export type BuildSource = string | WebAssembly.Module;
+
+/** The builds of one module that somebody brings. */
+export type BuildSources = Readonly<Partial<Record<WasmBuild, BuildSource>>>;
+
 /** What a loader must know of its module. */
 export interface ModuleFacts<Kernel> {
-  /** The builds there are, as base64; `base` is always one. */
-  readonly bytes: Readonly<Partial<Record<WasmBuild, string>>>;
   /** @throws KmsError `InvalidParameter` where these are the exports of another module */
   bind(exports: WebAssembly.Exports): Kernel;
   /** Tells whether the runtime really has the instructions of a build. */
@@ -32,6 +36,7 @@ export interface ModuleFacts<Kernel> {
 
 export class ModuleLoader<Kernel> {
   readonly #facts: ModuleFacts<Kernel>;
+  readonly #sources: Map<WasmBuild, BuildSource> = new Map();
   readonly #ofModule: WeakMap<WebAssembly.Module, Kernel> = new WeakMap();
   /** A kernel once its build was proved; undefined inside where this runtime has not that build. */
   readonly #ofBuild: Map<WasmBuild, { readonly kernel: Kernel | undefined }> = new Map();
@@ -57,8 +62,36 @@ export class ModuleLoader<Kernel> {
     return kernel;
   }
 
+  /** Takes builds to choose from; the first of each kind stays. */
+  provide(sources: BuildSources): void {
+    for (const build of BEST_FIRST) {
+      const source = sources[build];
+      if (source !== undefined && !this.#sources.has(build)) this.#sources.set(build, source);
+    }
+  }
+
   /**
-   * Returns the kernels of the best build that this runtime supports: relaxed, simd, base.
+   * Lists the builds that this runtime has the instructions for, the best first.
+   *
+   * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly
+   */
+  supported(relaxedSimd: RelaxedSimd): WasmBuild[] {
+    ensureWebAssembly();
+    return BEST_FIRST.filter((build) => {
+      if (build === "base") return true;
+      if (build === "relaxed" && relaxedSimd === "off") return false;
+      const { isSupported } = this.#facts;
+      return isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    });
+  }
+
+  /** Tells whether a build was provided and, once run, gave right answers. */
+  has(build: WasmBuild, relaxedSimd: RelaxedSimd): boolean {
+    return this.#build(build, relaxedSimd === "force") !== undefined;
+  }
+
+  /**
+   * Returns the kernels of the best build that was provided and that this runtime supports: relaxed, simd, base.
    *
    * @param build the one build to take, for tests and benches
    * @throws KmsError `Rejected.UnsupportedOperation` where the runtime has no WebAssembly, a policy forbids compiling, or
@@ -72,27 +105,52 @@ export class ModuleLoader<Kernel> {
       const kernel = this.#build(each, relaxedSimd === "force");
       if (kernel !== undefined) return kernel;
     }
-    throw new KmsError("Rejected.UnsupportedOperation", `This runtime does not support the ${build} build.`);
+    throw new KmsError(
+      "Rejected.UnsupportedOperation",
+      build === undefined
+        ? "There are no WebAssembly kernels for this runtime here; pass compiled modules as the option wasm."
+        : `This runtime does not support the ${build} build.`,
+    );
+  }
+
+  /**
+   * Returns the module of the best provided build, proved like that of `best`.
+   *
+   * @throws KmsError like `best`
+   */
+  bestModule(relaxedSimd: RelaxedSimd): WebAssembly.Module {
+    const build = this.supported(relaxedSimd).find((each) => this.has(each, relaxedSimd));
+    const source = build === undefined ? undefined : this.#sources.get(build);
+    ensure(
+      source !== undefined,
+      "Rejected.UnsupportedOperation",
+      "This runtime supports none of the kernels.",
+    );
+    return compile(source);
   }
 
   #build(build: WasmBuild, force: boolean): Kernel | undefined {
-    const text = this.#facts.bytes[build];
-    if (text === undefined) return undefined;
+    const source = this.#sources.get(build);
+    if (source === undefined) return undefined;
     const known = this.#ofBuild.get(build);
     // A flag set later may bring the relaxed build after all.
     if (known !== undefined && !(force && known.kernel === undefined)) return known.kernel;
     const kernel =
-      build === "base" ? this.#instantiate(compile(text)) : this.#vectorBuild(build, text, force);
+      build === "base" ? this.#instantiate(compile(source)) : this.#vectorBuild(build, source, force);
     this.#ofBuild.set(build, { kernel });
     return kernel;
   }
 
   /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
-  #vectorBuild(build: "simd" | "relaxed", text: string, force: boolean): Kernel | undefined {
+  #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
     const { isSupported, answersRightly } = this.#facts;
-    if (!isSupported(build) && !(force && allowRelaxedSimd() && isSupported(build))) return undefined;
+    // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
+    const isCompiled = typeof source !== "string";
+    if (!isCompiled && !isSupported(build) && !(force && allowRelaxedSimd() && isSupported(build))) {
+      return undefined;
+    }
     try {
-      const kernel = this.#instantiate(new WebAssembly.Module(decodeBase64(text)));
+      const kernel = this.#instantiate(compile(source));
       return answersRightly(kernel) ? kernel : undefined;
     } catch {
       return undefined;
@@ -127,9 +185,10 @@ function ensureWebAssembly(): void {
   );
 }
 
-function compile(text: string): WebAssembly.Module {
+function compile(source: BuildSource): WebAssembly.Module {
+  if (typeof source !== "string") return source;
   try {
-    return new WebAssembly.Module(decodeBase64(text));
+    return new WebAssembly.Module(decodeHex(source));
   } catch (cause) {
     throw new KmsError(
       "Rejected.UnsupportedOperation",
@@ -140,18 +199,23 @@ function compile(text: string): WebAssembly.Module {
   }
 }
 
-/** Decodes the module text, which is public. `atob` is everywhere; `fromBase64` and Node's Buffer are quicker. */
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const native = (Uint8Array as { fromBase64?: (text: string) => Uint8Array<ArrayBuffer> }).fromBase64;
-  if (native !== undefined) return native.call(Uint8Array, text);
+/** Decodes the text of a module, which is public; the platform's own ways are quicker. */
+function decodeHex(text: string): Uint8Array<ArrayBuffer> {
+  const { fromHex } = Uint8Array as { fromHex?: (text: string) => Uint8Array<ArrayBuffer> };
+  if (fromHex !== undefined) return fromHex.call(Uint8Array, text);
   const { Buffer } = globalThis as {
-    Buffer?: { from(text: string, encoding: "base64"): Uint8Array<ArrayBuffer> };
+    Buffer?: { from(text: string, encoding: "hex"): Uint8Array<ArrayBuffer> };
   };
-  if (Buffer !== undefined) return Buffer.from(text, "base64");
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  if (Buffer !== undefined) return Buffer.from(text, "hex");
+  const bytes = new Uint8Array(text.length >> 1);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (digit(text, 2 * i) << 4) | digit(text, 2 * i + 1);
   return bytes;
+}
+
+/** Reads a lower-case digit. */
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at);
+  return code - (code < 0x3a ? 0x30 : 0x57);
 }
 
 /**

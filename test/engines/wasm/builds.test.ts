@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import type { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { served } from "../../conformance/engine-support.ts";
 
@@ -14,7 +14,7 @@ afterEach(() => {
 /** Imports the engine anew, so that nothing compiled or probed before is used again. */
 async function freshEngine(): Promise<typeof createWasmEngine> {
   vi.resetModules();
-  return (await import("../../../src/engines/wasm/index.ts")).createWasmEngine;
+  return (await import("../../../src/engines/wasm/inlined.ts")).createWasmEngine;
 }
 
 /** A WebAssembly whose compiler passes modules through a filter first. */

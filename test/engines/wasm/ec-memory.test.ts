@@ -5,8 +5,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { CurveName, Ecdh, Ecdsa, Engine } from "../../../src/engines/engine.ts";
-import { ECC_BASE_WASM_BASE64, ECC_RELAXED_WASM_BASE64 } from "../../../src/engines/wasm/ecc-bytes.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { WASM_HEX as ECC_BASE_WASM_HEX } from "../../../src/engines/wasm/bytes/ecc-base.ts";
+import { WASM_HEX as ECC_RELAXED_WASM_HEX } from "../../../src/engines/wasm/bytes/ecc-relaxed.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { ecLoader } from "../../../src/engines/wasm/load-ec-kernel.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
 import { allowRelaxedSimd } from "../../ctime/builds.ts";
@@ -17,12 +18,12 @@ const digest = new Uint8Array(createHash("sha256").update("a message").digest())
 allowRelaxedSimd();
 
 const BUILDS = [
-  { build: "base", text: ECC_BASE_WASM_BASE64 },
-  { build: "relaxed", text: ECC_RELAXED_WASM_BASE64 },
+  { build: "base", text: ECC_BASE_WASM_HEX },
+  { build: "relaxed", text: ECC_RELAXED_WASM_HEX },
 ];
 
 describe.each(BUILDS)("the memory of a wasm engine with EC keys ($build)", ({ text }) => {
-  const wasm = new WebAssembly.Module(Buffer.from(text, "base64"));
+  const wasm = new WebAssembly.Module(Buffer.from(text, "hex"));
   let engine: Engine;
   let ecdsa: Ecdsa;
   let ecdh: Ecdh;

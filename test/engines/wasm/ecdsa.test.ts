@@ -9,7 +9,7 @@ import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Ecdh, Ecdsa, EcPrivateKey, EcPublicKey, HashName } from "../../../src/engines/engine.ts";
 import { fromHex } from "../../../src/engines/self-test-vectors.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { USES_BEFORE_TABLE } from "../../../src/engines/wasm/key-tables.ts";
 import { codeOf, flipBit, served, utf8 } from "../../conformance/engine-support.ts";
 

@@ -1,14 +1,14 @@
 /** How a wasm engine comes up, and what it answers where it cannot. */
 
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { ECC_BASE_WASM_BASE64 } from "../../../src/engines/wasm/ecc-bytes.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
-import { BASE_WASM_BASE64 } from "../../../src/engines/wasm/kernel-bytes.ts";
+import { WASM_HEX as BASE_WASM_HEX } from "../../../src/engines/wasm/bytes/base.ts";
+import { WASM_HEX as ECC_BASE_WASM_HEX } from "../../../src/engines/wasm/bytes/ecc-base.ts";
+import { createWasmEngine, provideInlinedKernels } from "../../../src/engines/wasm/inlined.ts";
 import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
 import { KmsError } from "../../../src/errors.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
 
-const wasm = Uint8Array.from(Buffer.from(BASE_WASM_BASE64, "base64"));
+const wasm = Uint8Array.from(Buffer.from(BASE_WASM_HEX, "hex"));
 const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 afterEach(() => {
@@ -19,7 +19,7 @@ afterEach(() => {
 /** Imports the engine anew, so that nothing compiled before is used again. */
 async function freshEngine(): Promise<typeof createWasmEngine> {
   vi.resetModules();
-  return (await import("../../../src/engines/wasm/index.ts")).createWasmEngine;
+  return (await import("../../../src/engines/wasm/inlined.ts")).createWasmEngine;
 }
 
 describe("a wasm engine", () => {
@@ -48,7 +48,7 @@ describe("a wasm engine", () => {
 
   test("takes each compiled module by its name and no module in the place of another", () => {
     const main = new WebAssembly.Module(wasm);
-    const ecc = new WebAssembly.Module(Buffer.from(ECC_BASE_WASM_BASE64, "base64"));
+    const ecc = new WebAssembly.Module(Buffer.from(ECC_BASE_WASM_HEX, "hex"));
     for (const modules of [{ main, ecc }, { ecc }, { main }]) {
       const ecdsa = served(createWasmEngine({ wasm: modules }), "ecdsa");
       const key = ecdsa.importPrivateKey("P-256", new Uint8Array(32).fill(1));
@@ -113,17 +113,17 @@ describe("a wasm engine", () => {
     expect(() => create()).toThrow(/wasm-unsafe-eval/);
   });
 
-  test("decodes its bytes with Uint8Array.fromBase64 where the runtime has it", async () => {
+  test("decodes its bytes with Uint8Array.fromHex where the runtime has it", async () => {
     const create = await freshEngine();
-    const decode = vi.fn((text: string) => Uint8Array.from(Buffer.from(text, "base64")));
-    const native = Object.getOwnPropertyDescriptor(Uint8Array, "fromBase64");
-    Object.defineProperty(Uint8Array, "fromBase64", { value: decode, configurable: true });
+    const decode = vi.fn((text: string) => Uint8Array.from(Buffer.from(text, "hex")));
+    const native = Object.getOwnPropertyDescriptor(Uint8Array, "fromHex");
+    Object.defineProperty(Uint8Array, "fromHex", { value: decode, configurable: true });
     try {
       create();
       expect(decode).toHaveBeenCalledOnce();
     } finally {
-      if (native) Object.defineProperty(Uint8Array, "fromBase64", native);
-      else Reflect.deleteProperty(Uint8Array, "fromBase64");
+      if (native) Object.defineProperty(Uint8Array, "fromHex", native);
+      else Reflect.deleteProperty(Uint8Array, "fromHex");
     }
   });
 
@@ -151,6 +151,7 @@ describe("a wasm engine", () => {
   });
 
   test("the arena views end where their regions end", () => {
+    provideInlinedKernels();
     const kernel = mainLoader.best("off");
     expect([kernel.key, kernel.iv, kernel.tag].map((view) => view.length)).toEqual([32, 12, 16]);
     expect(() => kernel.iv.set(new Uint8Array(13))).toThrow(RangeError);

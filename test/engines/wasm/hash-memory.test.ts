@@ -4,12 +4,10 @@ import { randomBytes } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Engine } from "../../../src/engines/engine.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
-import {
-  BASE_WASM_BASE64,
-  RELAXED_WASM_BASE64,
-  SIMD_WASM_BASE64,
-} from "../../../src/engines/wasm/kernel-bytes.ts";
+import { WASM_HEX as BASE_WASM_HEX } from "../../../src/engines/wasm/bytes/base.ts";
+import { WASM_HEX as RELAXED_WASM_HEX } from "../../../src/engines/wasm/bytes/relaxed.ts";
+import { WASM_HEX as SIMD_WASM_HEX } from "../../../src/engines/wasm/bytes/simd.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
 import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { codeOf, flipBit, HASHES, served } from "../../conformance/engine-support.ts";
@@ -19,9 +17,9 @@ const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length
 if (!probeSwizzle("relaxed")) setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 const BUILDS = [
-  { build: "base", text: BASE_WASM_BASE64 },
-  { build: "simd", text: SIMD_WASM_BASE64 },
-  { build: "relaxed", text: RELAXED_WASM_BASE64 },
+  { build: "base", text: BASE_WASM_HEX },
+  { build: "simd", text: SIMD_WASM_HEX },
+  { build: "relaxed", text: RELAXED_WASM_HEX },
 ];
 
 describe.each(BUILDS)("the memory of a wasm engine ($build)", { timeout: 60_000 }, ({ text }) => {
@@ -31,7 +29,7 @@ describe.each(BUILDS)("the memory of a wasm engine ($build)", { timeout: 60_000 
 
   // A module of its own gives each test an instance of its own.
   beforeEach(() => {
-    const module = new WebAssembly.Module(new Uint8Array(Buffer.from(text, "base64")));
+    const module = new WebAssembly.Module(new Uint8Array(Buffer.from(text, "hex")));
     engine = createWasmEngine({ wasm: module });
     memory = mainLoader.ofModule(module).memory;
     before = memory.slice();

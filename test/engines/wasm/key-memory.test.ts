@@ -6,7 +6,7 @@ import { runInNewContext } from "node:vm";
 import { beforeEach, describe, expect, test } from "vitest";
 import { compileKernel } from "../../../.config/build-wasm.mjs";
 import type { AesGcm, Engine } from "../../../src/engines/engine.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import type { Kernel } from "../../../src/engines/wasm/kernel.ts";
 import { KeyContexts } from "../../../src/engines/wasm/key-contexts.ts";
 import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";

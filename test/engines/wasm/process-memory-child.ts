@@ -1,7 +1,7 @@
 /** Uses a key it reads from a file, says when it is live and when it is destroyed, and waits after each word. */
 
 import { openSync, readSync } from "node:fs";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import type { WasmBuild } from "../../../src/engines/wasm/module.ts";
 
 const [keyFile = "", build = "base"] = process.argv.slice(2);

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { TrustedAesKey } from "../../../src/engines/engine.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 
 const BUILDS = ["base", "simd"] as const;
 

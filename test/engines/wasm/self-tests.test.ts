@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from "vitest";
 import type { Engine } from "../../../src/engines/engine.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
 
 const flag = globalThis as { KEYPLANE_BREAK_SELF_TEST?: string | undefined };

@@ -23,7 +23,9 @@ async function keyplaneSuite(place: Place, request: string): Promise<string> {
 
 async function serviceWorker(): Promise<ServiceWorker> {
   const { serviceWorker: container } = navigator;
-  const registration = await container.register(new URL("./worker.js", import.meta.url), { type: "module" });
+  const registration = await container.register(new URL("./service-worker.js", import.meta.url), {
+    type: "module",
+  });
   const worker = registration.active ?? registration.waiting ?? registration.installing;
   if (worker === null) throw new Error("no service worker");
   while (worker.state !== "activated") {

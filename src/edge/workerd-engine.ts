@@ -1,0 +1,6 @@
+/** The public subpath `keyplane/engine` for Cloudflare Workers. */
+
+export type * from "../engines/engine.ts";
+export type { LoadEngine, LoadEngineOptions } from "../engines/load-engine.ts";
+export { KmsError, type KmsErrorCode } from "../errors.ts";
+export { loadEngine } from "../platform/workerd-engine.ts";

@@ -1,0 +1,14 @@
+/** The kernels as modules of a Worker; its V8 always has SIMD, and relaxed SIMD is proved before it serves. */
+
+import eccBase from "../../ecc-base.wasm";
+import eccRelaxed from "../../ecc-relaxed.wasm";
+import relaxed from "../../relaxed.wasm";
+import simd from "../../simd.wasm";
+import { ecLoader } from "./load-ec-kernel.ts";
+import { mainLoader } from "./load-kernel.ts";
+
+/** Gives the loaders the imported modules. */
+export async function provideKernels(): Promise<void> {
+  mainLoader.provide({ simd, relaxed });
+  ecLoader.provide({ base: eccBase, relaxed: eccRelaxed });
+}

@@ -1,0 +1,49 @@
+/** Keeps the wasm engines of a realm, one a variant, and which variants the runtime refused. */
+
+import type { Engine } from "../engines/engine.ts";
+import { KmsError } from "../errors.ts";
+import type { EngineVariant } from "./platform.ts";
+
+/** What became of making an engine. */
+type Outcome = { readonly engine: Engine } | { readonly error: KmsError };
+
+/** Stands for the package's own kernels. */
+const OWN: object = {};
+
+export class WasmEngines {
+  /** By modules first: engines of a host's own modules go when those do. */
+  readonly #outcomes: WeakMap<object, Map<string, Outcome>> = new WeakMap();
+
+  /**
+   * Gives the engine of a variant, made when it is first asked for.
+   *
+   * @throws KmsError what making it ended in, `Rejected.UnsupportedOperation` each time
+   */
+  get(variant: EngineVariant, make: () => Engine): Engine {
+    const { wasm = OWN, relaxedSimd, verifySignatures } = variant;
+    // What is no object is refused by the maker.
+    const ofModules = this.#outcomes.get(wasm) ?? new Map<string, Outcome>();
+    const id = `${relaxedSimd} ${verifySignatures}`;
+    const known = ofModules.get(id);
+    if (known !== undefined) {
+      if ("error" in known) throw known.error;
+      return known.engine;
+    }
+    let outcome: Outcome;
+    try {
+      outcome = { engine: make() };
+    } catch (error) {
+      if (!isUnsupported(error)) throw error;
+      outcome = { error };
+    }
+    ofModules.set(id, outcome);
+    this.#outcomes.set(wasm, ofModules);
+    if ("error" in outcome) throw outcome.error;
+    return outcome.engine;
+  }
+}
+
+/** Tells whether an engine is one that this runtime refuses. */
+export function isUnsupported(error: unknown): error is KmsError {
+  return error instanceof KmsError && error.code === "Rejected.UnsupportedOperation";
+}

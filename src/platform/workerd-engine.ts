@@ -1,0 +1,8 @@
+/** The engines of Cloudflare Workers (workerd). */
+
+import type { LoadEngine } from "../engines/load-engine.ts";
+import { provideKernels } from "../engines/wasm/workerd.ts";
+import { portableEngineLoader } from "./portable.ts";
+
+/** Loads an engine of its own state: keys of one are foreign to every other. */
+export const loadEngine: LoadEngine = /* @__PURE__ */ portableEngineLoader(provideKernels);
