@@ -15,10 +15,13 @@ import {
   ECC,
   ECC_ITEM_COUNT,
   ECC_KEY_COUNT,
+  ECC_PAIRS,
+  ECC_PAIRS_LENGTH,
   ECC_SECRETS_LENGTH,
   ECC_TABLE_LENGTH,
   ECC_TABLES,
 } from "./memory";
+import { storeGeneratorPairs } from "./pair-verify";
 import { publicKeyOfItem, signItems } from "./sign";
 import { TABLE_BASE } from "./state";
 import { storeLargeTable } from "./table";
@@ -42,6 +45,7 @@ function generatorTable<C>(curve: u32): usize {
     copyElement(TABLE_BASE, constants<C>() + GENERATOR_X);
     copyElement(TABLE_BASE + 80, constants<C>() + GENERATOR_X + 72);
     storeLargeTable<C>(table);
+    if (ASC_FEATURE_RELAXED_SIMD) storeGeneratorPairs<C>(table);
     tables |= 1 << curve;
   }
   return table;
@@ -50,6 +54,7 @@ function generatorTable<C>(curve: u32): usize {
 /** Wipes what the steps worked on, and of the first items all but the result. Time: count alone. */
 function wipeItems(count: u32): void {
   wipe(ECC, ECC_SECRETS_LENGTH);
+  if (ASC_FEATURE_RELAXED_SIMD) wipe(ECC_PAIRS, ECC_PAIRS_LENGTH);
   for (let i: u32 = 0; i < count; ++i) {
     const item: usize = itemAt(i);
     wipe(item, ITEM_SIGNATURE - ITEM_KEY);

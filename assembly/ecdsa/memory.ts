@@ -18,6 +18,10 @@ export const ECC_ITEMS: usize = ECC + 0x1000;
 export const ECC_ITEM_LENGTH: usize = 0x300;
 export const ECC_ITEM_COUNT: u32 = 32;
 
+/** Pairs of elements in the relaxed build; ecdsa/pair-state.ts divides it. */
+export const ECC_PAIRS: usize = ECC + 0x7000;
+export const ECC_PAIRS_LENGTH: usize = 0x600;
+
 /** Points whose multiples become a table, and small tables of affine points. */
 export const ECC_POINTS: usize = ECC + 0x8000;
 export const ECC_SMALL_TABLES: usize = ECC + 0xe000;
@@ -29,3 +33,6 @@ export const ECC_FIRST_KEYS: usize = ECC + 0xf000;
 export const ECC_TABLES: usize = ECC + 0x10000;
 export const ECC_TABLE_LENGTH: usize = 0x25000;
 export const ECC_KEY_COUNT: u32 = 12;
+
+/** The odd multiples of P-256's generator up to 127 as pairs, in the relaxed build. */
+export const ECC_GENERATOR_PAIRS: usize = ECC + 0x217000;

@@ -7,6 +7,18 @@ import { maskOf } from "../ct";
 import { addLimbs, carryLimbs, clearElement, copyElement, selectElement, unpack } from "../int/limbs";
 import { constants, fieldMultiply, fieldSquare, fieldSubtract, Secp256k1 } from "./field";
 import { BETA, ORDER } from "./generated/constants";
+import { ECC_SMALL_TABLES } from "./memory";
+import {
+  addPicked,
+  beginPair,
+  doublePair,
+  leaveSum,
+  pickFromPairs,
+  pickPair,
+  SUM_PAIR,
+  storeLambdaPairs,
+  storePairs,
+} from "./pair-point";
 import { addMixed, addMixedOrDouble, doublePoint, Y, Z } from "./point";
 import { scanEntries } from "./scan";
 import { HALF_1, HALF_2, SIGN_1, SIGN_2, splitScalar } from "./split";
@@ -101,6 +113,10 @@ function beginSum<C>(): void {
  */
 export function multiplyByTable<C>(scalar: usize, table: usize): void {
   recode<C>(scalar, WINDOWS * WINDOW_BITS);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    addPairsOfTable<C>(table);
+    return;
+  }
   pick<C>(table, recodedBits(RECODED, 0, WINDOW_BITS), <u64>WINDOW_BITS);
   beginSum<C>();
   for (let window: u32 = 1; window < WINDOWS; ++window) {
@@ -109,6 +125,22 @@ export function multiplyByTable<C>(scalar: usize, table: usize): void {
     if (window < WINDOWS - 1) addMixed<C>(SUM, SUM, PICKED);
     else addMixedOrDouble<C>(SUM, SUM, PICKED);
   }
+}
+
+/** Adds what RECODED wants of a large table in pairs, but for the last window, where points may be equal. Time: constant. */
+function addPairsOfTable<C>(table: usize): void {
+  pickPair(table, recodedBits(RECODED, 0, WINDOW_BITS), <u64>WINDOW_BITS);
+  beginPair<C>();
+  let entries: usize = table;
+  for (let window: u32 = 1; window < WINDOWS - 1; ++window) {
+    entries += WINDOW_LENGTH;
+    pickPair(entries, recodedBits(RECODED, WINDOW_BITS * window, WINDOW_BITS), <u64>WINDOW_BITS);
+    addPicked<C>(true);
+  }
+  leaveSum<C>(true);
+  const last: u64 = recodedBits(RECODED, WINDOW_BITS * (WINDOWS - 1), WINDOW_BITS);
+  pick<C>(entries + WINDOW_LENGTH, last, <u64>WINDOW_BITS);
+  addMixedOrDouble<C>(SUM, SUM, PICKED);
 }
 
 /** Bits of a digit, and digits, where a point of any peer is multiplied; its table has the odd multiples up to 31. */
@@ -122,6 +154,10 @@ const PEER_WINDOWS: u32 = 52;
  */
 export function multiplyByWindows<C>(scalar: usize, table: usize): void {
   recode<C>(scalar, PEER_WINDOWS * PEER_BITS);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    addPairsByWindows<C>(table);
+    return;
+  }
   pick<C>(table, recodedBits(RECODED, (PEER_WINDOWS - 1) * PEER_BITS, PEER_BITS), <u64>PEER_BITS);
   beginSum<C>();
   for (let window: u32 = PEER_WINDOWS - 1; window > 0; --window) {
@@ -130,6 +166,31 @@ export function multiplyByWindows<C>(scalar: usize, table: usize): void {
     if (window > 1) addMixed<C>(SUM, SUM, PICKED);
     else addMixedOrDouble<C>(SUM, SUM, PICKED);
   }
+}
+
+/** Where the points of a peer's table are in pairs, and λ times them. */
+const PEER_PAIRS: usize = ECC_SMALL_TABLES + 64 * <usize>PEER_POINTS;
+const LAMBDA_PAIRS: usize = PEER_PAIRS + 96 * <usize>PEER_POINTS;
+
+/** Takes a digit of a recoded scalar from a table of pairs, negated by a mask. Time: constant. */
+function pickPeer(table: usize, recoded: usize, window: u32, negative: u64): void {
+  pickFromPairs(table, recodedBits(recoded, window * PEER_BITS, PEER_BITS), <u64>PEER_BITS, negative);
+}
+
+/** Does in pairs what `multiplyByWindows` does once RECODED is there. Time: constant. */
+function addPairsByWindows<C>(table: usize): void {
+  storePairs<C>(PEER_PAIRS, table, PEER_POINTS);
+  pickPeer(PEER_PAIRS, RECODED, PEER_WINDOWS - 1, 0);
+  beginPair<C>();
+  for (let window: u32 = PEER_WINDOWS - 2; window > 0; --window) {
+    for (let i: u32 = 0; i < PEER_BITS; ++i) doublePair<C>(SUM_PAIR, SUM_PAIR);
+    pickPeer(PEER_PAIRS, RECODED, window, 0);
+    addPicked<C>(false);
+  }
+  for (let i: u32 = 0; i < PEER_BITS; ++i) doublePair<C>(SUM_PAIR, SUM_PAIR);
+  leaveSum<C>(false);
+  pick<C>(table, recodedBits(RECODED, 0, PEER_BITS), <u64>PEER_BITS);
+  addMixedOrDouble<C>(SUM, SUM, PICKED);
 }
 
 /** Digits of a half of a scalar of secp256k1. */
@@ -185,6 +246,34 @@ export function multiplyByHalves(scalar: usize, table: usize): void {
   splitScalar(scalar);
   recodeHalf(RECODED, HALF_1);
   recodeHalf(RECODED_2, HALF_2);
+  if (ASC_FEATURE_RELAXED_SIMD) addPairsByHalves(table);
+  else addHalves(table);
+  makeUp(HALF_1, SIGN_1, false, table);
+  makeUp(HALF_2, SIGN_2, true, table);
+}
+
+/** Does in pairs what `addHalves` does. Time: constant. */
+function addPairsByHalves(table: usize): void {
+  storePairs<Secp256k1>(PEER_PAIRS, table, PEER_POINTS);
+  storeLambdaPairs(LAMBDA_PAIRS, PEER_PAIRS, PEER_POINTS);
+  const negative: u64 = maskOf(load<u64>(SIGN_1));
+  const otherNegative: u64 = maskOf(load<u64>(SIGN_2));
+  pickPeer(PEER_PAIRS, RECODED, HALF_WINDOWS - 1, negative);
+  beginPair<Secp256k1>();
+  pickPeer(LAMBDA_PAIRS, RECODED_2, HALF_WINDOWS - 1, otherNegative);
+  addPicked<Secp256k1>(false);
+  for (let window: u32 = HALF_WINDOWS - 1; window > 0; --window) {
+    for (let i: u32 = 0; i < PEER_BITS; ++i) doublePair<Secp256k1>(SUM_PAIR, SUM_PAIR);
+    pickPeer(PEER_PAIRS, RECODED, window - 1, negative);
+    addPicked<Secp256k1>(false);
+    pickPeer(LAMBDA_PAIRS, RECODED_2, window - 1, otherNegative);
+    addPicked<Secp256k1>(false);
+  }
+  leaveSum<Secp256k1>(false);
+}
+
+/** Adds what both recoded halves want of the table to SUM. Time: constant. */
+function addHalves(table: usize): void {
   pickHalf(RECODED, SIGN_1, HALF_WINDOWS - 1, false, table);
   beginSum<Secp256k1>();
   pickHalf(RECODED_2, SIGN_2, HALF_WINDOWS - 1, true, table);
@@ -196,6 +285,4 @@ export function multiplyByHalves(scalar: usize, table: usize): void {
     pickHalf(RECODED_2, SIGN_2, window - 1, true, table);
     addMixed<Secp256k1>(SUM, SUM, PICKED);
   }
-  makeUp(HALF_1, SIGN_1, false, table);
-  makeUp(HALF_2, SIGN_2, true, table);
 }

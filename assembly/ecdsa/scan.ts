@@ -46,6 +46,39 @@ function scanVectors(out: usize, window: usize, index: u64, count: u64): void {
   v128.store(out, y1, 48);
 }
 
+/**
+ * Copies an entry of a table of pairs: out ← entry `index`. The arguments are those of `scanEntries`, with entries of 96 bytes.
+ * Time: depends on count alone.
+ */
+export function scanPairs(out: usize, table: usize, index: u64, count: u64): void {
+  const wanted: v128 = i64x2.splat(<i64>index);
+  const one: v128 = i64x2.splat(1);
+  let current: v128 = i64x2.splat(0);
+  let l0: v128 = current;
+  let l1: v128 = current;
+  let l2: v128 = current;
+  let l3: v128 = current;
+  let l4: v128 = current;
+  let l5: v128 = current;
+  const end: usize = table + 96 * <usize>count;
+  for (let entry: usize = table; entry < end; entry += 96) {
+    const mask: v128 = i64x2.eq(current, wanted);
+    current = i64x2.add(current, one);
+    l0 = v128.or(l0, v128.and(mask, v128.load(entry)));
+    l1 = v128.or(l1, v128.and(mask, v128.load(entry, 16)));
+    l2 = v128.or(l2, v128.and(mask, v128.load(entry, 32)));
+    l3 = v128.or(l3, v128.and(mask, v128.load(entry, 48)));
+    l4 = v128.or(l4, v128.and(mask, v128.load(entry, 64)));
+    l5 = v128.or(l5, v128.and(mask, v128.load(entry, 80)));
+  }
+  v128.store(out, l0);
+  v128.store(out, l1, 16);
+  v128.store(out, l2, 32);
+  v128.store(out, l3, 48);
+  v128.store(out, l4, 64);
+  v128.store(out, l5, 80);
+}
+
 function scanWords(out: usize, window: usize, index: u64, count: u64): void {
   let x0: u64 = 0;
   let x1: u64 = 0;

@@ -1,6 +1,16 @@
 /** Verification of ECDSA signatures (FIPS 186-5, 6.4.4), in batches that share the inversion modulo n. Everything here is public. */
 
-import { addLimbs, bitsAt, carryLimbs, copyElement, isZero, notBelow, pack } from "../int/limbs";
+import { addLimbs, carryLimbs, copyElement, isZero, notBelow } from "../int/limbs";
+import {
+  DIGITS_2,
+  DIGITS_3,
+  DIGITS_4,
+  LAMBDA_TABLE,
+  SMALL_COUNT,
+  UPPER_WINDOW,
+  writeHalfDigits,
+  writeWholeDigits,
+} from "./digits";
 import {
   constants,
   enterField,
@@ -23,6 +33,7 @@ import {
 } from "./items";
 import { ECC_SMALL_TABLES } from "./memory";
 import { recode, recodedBits } from "./multiply";
+import { addBothPairs, addTablePairs } from "./pair-verify";
 import { addMixedVartime, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import {
   elementOfBytes,
@@ -32,22 +43,8 @@ import {
   orderMultiply,
   orderReduce,
 } from "./scalar";
-import { HALF_1, HALF_2, SIGN_1, SIGN_2, splitScalar } from "./split";
-import {
-  DIGEST,
-  DIGITS,
-  DIGITS_LENGTH,
-  PICKED,
-  RECODED,
-  RUNNING,
-  S0,
-  S1,
-  S2,
-  SUM,
-  T0,
-  TABLE_BASE,
-  WORDS,
-} from "./state";
+import { SIGN_1, SIGN_2 } from "./split";
+import { DIGEST, DIGITS, PICKED, RECODED, RUNNING, S0, S1, S2, SUM, T0, TABLE_BASE } from "./state";
 import {
   ENTRY_LENGTH,
   loadEntry,
@@ -57,21 +54,6 @@ import {
   WINDOW_LENGTH,
   WINDOWS,
 } from "./table";
-
-/** Odd multiples of a public key in a small table: 1 to 15, for digits of five bits and a sign. */
-const SMALL_COUNT: u32 = 8;
-const DIGIT_BITS: u32 = 5;
-const LAMBDA_TABLE: usize = ECC_SMALL_TABLES + 64 * 16;
-
-/** Digits of the generator's scalar: a window of its large table has the odd multiples up to 127. */
-const GENERATOR_BITS: u32 = 8;
-/** Where that scalar is cut in two, so that half the doublings do; and the window of the upper part. */
-const UPPER_BIT: u32 = 126;
-const UPPER_WINDOW: u32 = 18;
-
-const DIGITS_2: usize = DIGITS + DIGITS_LENGTH;
-const DIGITS_3: usize = DIGITS + 2 * DIGITS_LENGTH;
-const DIGITS_4: usize = DIGITS + 3 * DIGITS_LENGTH;
 
 /** Negates the y of the point in PICKED. Works in T0. */
 function negatePicked<C>(): void {
@@ -91,42 +73,6 @@ function addByTable<C>(scalar: usize, table: usize): void {
     if (negative) negatePicked<C>();
     addMixedVartime<C>(SUM, SUM, PICKED);
   }
-}
-
-/**
- * Writes the digits of a part of a scalar: odd and below 2^(width - 1) in magnitude, or zero, of which at least width - 1
- * follow every other.
- *
- * @param digits DIGITS_LENGTH bytes, out; one digit a bit, from the lowest
- * @param scalar one element without carries, below 2^256
- * @param start first bit of the part
- * @param end bit behind the part, at most 256
- * @param width 2..=8
- * @returns how many digits there are up to the last that is not zero
- */
-function writeDigits(digits: usize, scalar: usize, start: u32, end: u32, width: u32): u32 {
-  pack(WORDS, scalar);
-  memory.fill(digits, 0, DIGITS_LENGTH);
-  let carry: u64 = 0;
-  let position: u32 = start;
-  let length: u32 = 0;
-  while (position < end) {
-    if (bitsAt(WORDS, position, 1) === carry) {
-      position += 1;
-      continue;
-    }
-    const count: u32 = min<u32>(width, end - position);
-    const digit: u64 = bitsAt(WORDS, position, count) + carry;
-    carry = (digit >> (<u64>width - 1)) & 1;
-    store<u8>(digits + <usize>(position - start), <u8>(digit - (carry << (<u64>width))));
-    length = position - start + 1;
-    position += count;
-  }
-  if (carry !== 0) {
-    store<u8>(digits + <usize>(end - start), 1);
-    length = end - start + 1;
-  }
-  return length;
 }
 
 /** Adds a digit's multiple from a table of odd multiples to SUM. */
@@ -156,10 +102,13 @@ function storeLambdaTable(): void {
  */
 function multiplyBoth<C>(u: usize, v: usize, generatorTable: usize): void {
   storeOddMultiples<C>(ECC_SMALL_TABLES, SMALL_COUNT, false);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    addBothPairs<C>(u, v, generatorTable);
+    return;
+  }
   memory.fill(SUM, 0, POINT_LENGTH);
   if (sizeof<C>() === 4) {
-    let length: u32 = writeDigits(DIGITS, u, 0, 256, GENERATOR_BITS);
-    length = max<u32>(length, writeDigits(DIGITS_2, v, 0, 256, DIGIT_BITS));
+    const length: u32 = writeWholeDigits(u, v);
     for (let i: i32 = <i32>length - 1; i >= 0; --i) {
       doublePoint<C>(SUM, SUM);
       addDigit<C>(DIGITS, i, generatorTable, false);
@@ -168,14 +117,10 @@ function multiplyBoth<C>(u: usize, v: usize, generatorTable: usize): void {
     return;
   }
   storeLambdaTable();
-  splitScalar(v);
+  const length: u32 = writeHalfDigits(u, v);
   const negative: bool = load<u64>(SIGN_1) !== 0;
   const otherNegative: bool = load<u64>(SIGN_2) !== 0;
   const upperTable: usize = generatorTable + WINDOW_LENGTH * <usize>UPPER_WINDOW;
-  let length: u32 = writeDigits(DIGITS, u, 0, UPPER_BIT, GENERATOR_BITS);
-  length = max<u32>(length, writeDigits(DIGITS_2, u, UPPER_BIT, 256, GENERATOR_BITS));
-  length = max<u32>(length, writeDigits(DIGITS_3, HALF_1, 0, 256, DIGIT_BITS));
-  length = max<u32>(length, writeDigits(DIGITS_4, HALF_2, 0, 256, DIGIT_BITS));
   for (let i: i32 = <i32>length - 1; i >= 0; --i) {
     doublePoint<C>(SUM, SUM);
     addDigit<C>(DIGITS, i, generatorTable, false);
@@ -233,9 +178,14 @@ function verifyItem<C>(
   orderReduce<C>(S1, S1);
   const tableNumber: u32 = load<u32>(item + ITEM_TABLE);
   if (tableNumber !== 0) {
-    memory.fill(SUM, 0, POINT_LENGTH);
-    addByTable<C>(S1, keyTables + tableLength * <usize>(tableNumber - 1));
-    addByTable<C>(DIGEST, generatorTable);
+    const table: usize = keyTables + tableLength * <usize>(tableNumber - 1);
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      addTablePairs<C>(S1, table, DIGEST, generatorTable);
+    } else {
+      memory.fill(SUM, 0, POINT_LENGTH);
+      addByTable<C>(S1, table);
+      addByTable<C>(DIGEST, generatorTable);
+    }
   } else {
     loadPublicKey<C>(item);
     multiplyBoth<C>(DIGEST, S1, generatorTable);

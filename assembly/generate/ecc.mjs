@@ -5,13 +5,18 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { constantsFile } from "./ecc-constants.mjs";
 import { fieldFile } from "./ecc-field.mjs";
+import { pairFile } from "./ecc-pair.mjs";
+import { pairPointFile } from "./ecc-pair-point.mjs";
 
 const ASSEMBLY = join(dirname(fileURLToPath(import.meta.url)), "..");
 
 const FILES = {
   "p256/generated/field.ts": () => fieldFile("p256"),
   "secp256k1/generated/field.ts": () => fieldFile("secp256k1"),
+  "p256/generated/pair.ts": () => pairFile("p256"),
+  "secp256k1/generated/pair.ts": () => pairFile("secp256k1"),
   "ecdsa/generated/constants.ts": constantsFile,
+  "ecdsa/generated/pair-point.ts": pairPointFile,
 };
 
 /**
