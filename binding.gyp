@@ -1,5 +1,5 @@
 {
-  # The PKCS#11 addon and the small fake module its tests load. node-gyp owns build/Release.
+  # The PKCS#11 addon and the modules its tests load. node-gyp owns build/Release.
   "target_defaults": {
     "include_dirs": [
       "<!(node -p \"require('node:path').resolve(require.resolve('pkcs11js/package.json'), '../includes')\")",
@@ -55,6 +55,19 @@
       "target_name": "fake_pkcs11",
       "type": "loadable_module",
       "sources": ["test/native/fake_pkcs11.cc"],
+    },
+    {
+      "target_name": "shim_pkcs11",
+      "type": "loadable_module",
+      "sources": ["test/native/shim_pkcs11.cc"],
+      "libraries": ["-ldl"],
+    },
+    {
+      "target_name": "c_loop",
+      "sources": ["test/native/c_loop.cc"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+      "libraries": ["-ldl"],
     },
   ],
 }

@@ -9,7 +9,7 @@ import { digestOf, filesBelow, findCompiler, ROOT, whenChanged } from "./files.m
 
 const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
 const LOCK = "package-lock.json";
-const ADDON_INPUTS = ["native", "binding.gyp", "test/native/fake_pkcs11.cc", ".config/build-addon.mjs", LOCK];
+const ADDON_INPUTS = ["native", "test/native", "binding.gyp", ".config/build-addon.mjs", LOCK];
 
 function tsc(...args) {
   const result = spawnSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), ...args], {

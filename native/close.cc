@@ -48,10 +48,10 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   for (const Waiting& waiting : std::exchange(waiting_, {})) {
     Reject(waiting.task, {"The pool is closed", {}, {}, "closed"});
   }
-  const auto gone = [&] { return workers_.empty() && (lane == nullptr || lane->gone); };
+  const auto gone = [&] { return workers_.empty() && num_lanes_ == 0; };
   quiet_.wait_for(lock, kGrace, gone);
   const bool clean = gone();
-  if (lane != nullptr && !lane->gone && lane->task) {
+  if (lane != nullptr && !clean && lane->task) {
     Reject(*lane->task, {"The pool is closed", {}, {}, "closed"});
     lane->task.reset();
     lane->abandoned = true;

@@ -74,7 +74,7 @@ void Pool::AddTaskLocked(Task task) {
 void Pool::StartLane() {
   if (lane_ != nullptr) return;
   lane_ = std::make_shared<Lane>();
-  StartThread([this, lane = lane_] { RunLane(lane); });
+  if (StartThread([this, lane = lane_] { RunLane(lane); })) ++num_lanes_;
 }
 
 void Pool::Run(std::uint32_t task, bool repeatable, Work work) {
@@ -179,7 +179,7 @@ void Pool::RunLane(const std::shared_ptr<Lane>& lane) {
   for (const Task& task : lane->tasks) Reject(task.id, {"The pool is closed", {}, {}, "closed"});
   lane->tasks.clear();
   lane->mark = nullptr;
-  lane->gone = true;
+  --num_lanes_;
   quiet_.notify_all();
 }
 

@@ -161,7 +161,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::deque<Task> tasks;
     bool abandoned = false;
     bool stop = false;
-    bool gone = false;
     bool recovering = false;
     std::optional<std::uint32_t> task;
     // 0 while it has nothing to do or waits for a PIN.
@@ -286,6 +285,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::condition_variable quiet_;
 
   std::shared_ptr<Lane> lane_;
+  // Threads of lanes, of those given up too.
+  std::uint32_t num_lanes_ = 0;
   // Promises of open and recover, which the next end of a recovery settles, and of close.
   struct Waiting {
     std::uint32_t task;

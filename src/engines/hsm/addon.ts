@@ -87,6 +87,12 @@ export interface PoolOptions extends ModuleOptions {
   /** Most records a thread takes at once. */
   readonly maxChunk?: number;
   readonly limits?: ClassLimits;
+  /** How long opening looks for the token; modules whose token is being made see it late. */
+  readonly discoverMs?: number;
+  /** How long a recovery may take, apart from the wait for a PIN. */
+  readonly recoveryMs?: number;
+  /** How long a task of the admin lane may take. */
+  readonly taskMs?: number;
   /** Takes `count` ranges of the ring; called at most once a turn of the event loop. */
   readonly onDrain: (count: number) => void;
   readonly onEvent: (code: number, a: number, b: number) => void;
