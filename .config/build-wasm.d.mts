@@ -1,6 +1,6 @@
 /** Types of build-wasm.mjs for the tests that compile kernels. */
 
-export type WasmModule = "main" | "ecc";
+export type WasmModule = "main" | "ecc" | "rsa";
 
 export interface ModuleFacts {
   readonly entry: string;

@@ -29,6 +29,11 @@ export const MODULES = {
     config: "assembly/ecc.asconfig.json",
     builds: { base: "release", relaxed: "relaxed" },
   },
+  rsa: {
+    entry: "assembly/rsa/index.ts",
+    config: "assembly/rsa.asconfig.json",
+    builds: { base: "release", relaxed: "relaxed" },
+  },
 };
 
 /** Names the file of a build, without its ending: `base`, `ecc-base`. */

@@ -52,7 +52,12 @@ function digest(file) {
 async function generatedIsCurrent() {
   const { generate } = await import("../assembly/generate/index.mjs");
   const { generateEcc } = await import("../assembly/generate/ecc.mjs");
-  const differences = [await generate({ check: true }), await generateEcc({ check: true })];
+  const { generateRsa } = await import("../assembly/generate/rsa.mjs");
+  const differences = [
+    await generate({ check: true }),
+    await generateEcc({ check: true }),
+    await generateRsa({ check: true }),
+  ];
   const stale = differences.filter((difference) => difference !== undefined);
   return stale.length === 0 ? undefined : stale.join("\n");
 }

@@ -10,6 +10,11 @@ import { exportedFunctions, parseWat, reachableFrom, toWat } from "./wat.ts";
 export const PUBLIC_EXPORTS: Readonly<Record<string, string>> = {
   ecdsaVerify: "Public keys, digests and signatures are public.",
   ecdsaLoadKey: "Tables of public keys are public.",
+  rsaSelfTest: "Constants of the arithmetic, and a multiplication of two of them.",
+  rsaLoadPublic: "Public keys are public.",
+  rsaPublic: "Public keys are public, and so is what they are used on.",
+  rsaPublicPair: "The same, two at once.",
+  rsaDropPublic: "Public keys are public.",
   eccDecodePoint: "Public keys are public.",
 };
 

@@ -70,4 +70,11 @@ export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
     reason:
       "Whether the bytes of a private key are in 1..n-1: the caller is told, and what is not is no key.",
   },
+  {
+    after: ["i64.or", "i64.const 63", "i64.shr_u", "i64.eqz"],
+    within: ["rsaLoadPrivate", "rsaBlind", "rsaPrivate"],
+    places: { "rsa-base": 4, "rsa-relaxed": 4 },
+    reason:
+      "isTrue of rsa/private.ts: whether numbers are a key, a random number is zero modulo a prime, a number is below the modulus, and a result passed its check. The caller is told each of them.",
+  },
 ];

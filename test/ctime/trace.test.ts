@@ -55,7 +55,9 @@ describe.each(BUILDS)("the $name build", ({ module, bytes, file }) => {
     expect(instrumented.sites.length).toBeGreaterThan(100);
   });
 
-  test("has no function with secrets that no scenario enters, and few places that none reaches", () => {
+  test("has no function with secrets that no scenario enters, and few places that none reaches", {
+    timeout: 300_000,
+  }, () => {
     const { missedFunctions, missedShare } = coverageOf(bytes(), scenarios, { engine: module });
     expect(missedFunctions).toEqual([]);
     // What is left refuses bad arguments, which no secret does.

@@ -6,8 +6,10 @@ import { AES_GCM_SCENARIOS } from "./aes-gcm.ts";
 import { AES_KW_SCENARIOS } from "./aes-kw.ts";
 import { ECC_SCENARIOS } from "./ecc.ts";
 import { HASH_SCENARIOS } from "./hash.ts";
+import { RSA_SCENARIOS } from "./rsa.ts";
 
 export const SCENARIOS: Readonly<Record<WasmModule, readonly Scenario[]>> = {
   main: [...AES_GCM_SCENARIOS, ...AES_KW_SCENARIOS, ...HASH_SCENARIOS],
   ecc: ECC_SCENARIOS,
+  rsa: RSA_SCENARIOS,
 };
