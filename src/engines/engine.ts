@@ -303,6 +303,8 @@ export interface WasmModules {
   readonly main?: WebAssembly.Module | undefined;
   /** Elliptic curves: `ecc-base.wasm` or `ecc-relaxed.wasm`. */
   readonly ecc?: WebAssembly.Module | undefined;
+  /** RSA: `rsa-base.wasm` or `rsa-relaxed.wasm`. */
+  readonly rsa?: WebAssembly.Module | undefined;
 }
 
 /** The same words with every answer a promise. */

@@ -20,6 +20,7 @@ const START_SECTION = 8;
 const MOST_BYTES = new Map([
   [/^base$/, [36 * 1024, 11 * 1024]],
   [/^ecc-/, [60 * 1024, 20 * 1024]],
+  [/^rsa-/, [90 * 1024, 30 * 1024]],
 ] as const);
 
 describe("the build of the kernels", () => {

@@ -16,6 +16,7 @@ import { hashKernelOf } from "./hash-kernel.ts";
 import { wasmAesKw, wasmAesKwp } from "./key-wrap.ts";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
+import { rsaLoader } from "./load-rsa-kernel.ts";
 import type { RelaxedSimd, WasmBuild } from "./module.ts";
 import { WasmState } from "./state.ts";
 
@@ -54,7 +55,7 @@ const CAPABILITIES: Capabilities = {
   aesKwp: AES_NAMES,
 };
 
-const MODULE_NAMES: readonly string[] = ["main", "ecc"];
+const MODULE_NAMES: readonly string[] = ["main", "ecc", "rsa"];
 const BUILDS: readonly unknown[] = [undefined, "base", "simd", "relaxed"];
 
 /** Checks the option `wasm` and gives every module its name. */
@@ -65,7 +66,7 @@ function readModules(wasm: WasmEngineOptions["wasm"]): WasmModules {
   ensure(
     names.length > 0 && names.every((name) => MODULE_NAMES.includes(name)),
     "InvalidParameter",
-    "wasm must be a WebAssembly.Module, or an object of them by the names main and ecc.",
+    "wasm must be a WebAssembly.Module, or an object of them by the names main, ecc and rsa.",
   );
   return wasm as WasmModules;
 }
@@ -80,9 +81,10 @@ function readModules(wasm: WasmEngineOptions["wasm"]): WasmModules {
 export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const { wasm, relaxedSimd = "auto", build } = options;
   ensure(BUILDS.includes(build), "InvalidParameter", "build must be base, simd or relaxed.");
-  const { main, ecc } = readModules(wasm);
+  const { main, ecc, rsa } = readModules(wasm);
   const kernel = main === undefined ? mainLoader.best(relaxedSimd, build) : mainLoader.ofModule(main);
   const givenEcKernel = ecc === undefined ? undefined : ecLoader.ofModule(ecc);
+  if (rsa !== undefined) rsaLoader.ofModule(rsa);
   const selfTests = new SelfTests();
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);

@@ -5,15 +5,19 @@ import { WASM_HEX as BASE } from "./bytes/base.ts";
 import { WASM_HEX as ECC_BASE } from "./bytes/ecc-base.ts";
 import { WASM_HEX as ECC_RELAXED } from "./bytes/ecc-relaxed.ts";
 import { WASM_HEX as RELAXED } from "./bytes/relaxed.ts";
+import { WASM_HEX as RSA_BASE } from "./bytes/rsa-base.ts";
+import { WASM_HEX as RSA_RELAXED } from "./bytes/rsa-relaxed.ts";
 import { WASM_HEX as SIMD } from "./bytes/simd.ts";
 import { createWasmEngine as createEngine, type WasmEngineOptions } from "./index.ts";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
+import { rsaLoader } from "./load-rsa-kernel.ts";
 
 /** Gives the loaders all builds; compiles none. */
 export function provideInlinedKernels(): void {
   mainLoader.provide({ base: BASE, simd: SIMD, relaxed: RELAXED });
   ecLoader.provide({ base: ECC_BASE, relaxed: ECC_RELAXED });
+  rsaLoader.provide({ base: RSA_BASE, relaxed: RSA_RELAXED });
 }
 
 /** Creates an engine as `createWasmEngine` does, over the kernels carried here. */
@@ -29,5 +33,9 @@ export function createWasmEngine(options?: WasmEngineOptions): Engine {
  */
 export function compileInlinedKernels(): WasmModules {
   provideInlinedKernels();
-  return { main: mainLoader.bestModule("auto"), ecc: ecLoader.bestModule("auto") };
+  return {
+    main: mainLoader.bestModule("auto"),
+    ecc: ecLoader.bestModule("auto"),
+    rsa: rsaLoader.bestModule("auto"),
+  };
 }

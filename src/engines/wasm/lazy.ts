@@ -6,6 +6,7 @@
 import { KmsError } from "../../errors.ts";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
+import { rsaLoader } from "./load-rsa-kernel.ts";
 import type { ModuleLoader, RelaxedSimd, WasmBuild } from "./module.ts";
 
 type Chunk = () => Promise<{ readonly WASM_HEX: string }>;
@@ -19,6 +20,10 @@ const MAIN: Chunks = {
 const ECC: Chunks = {
   base: () => import("./bytes/ecc-base.ts"),
   relaxed: () => import("./bytes/ecc-relaxed.ts"),
+};
+const RSA: Chunks = {
+  base: () => import("./bytes/rsa-base.ts"),
+  relaxed: () => import("./bytes/rsa-relaxed.ts"),
 };
 
 /**
@@ -39,7 +44,11 @@ export async function provideMainKernels(relaxedSimd: RelaxedSimd): Promise<void
  * @throws KmsError like `provideMainKernels`
  */
 export async function provideKernels(relaxedSimd: RelaxedSimd): Promise<void> {
-  await Promise.all([provideMainKernels(relaxedSimd), provideBest(ecLoader, ECC, relaxedSimd)]);
+  await Promise.all([
+    provideMainKernels(relaxedSimd),
+    provideBest(ecLoader, ECC, relaxedSimd),
+    provideBest(rsaLoader, RSA, relaxedSimd),
+  ]);
 }
 
 async function provideBest<Kernel>(

@@ -3,12 +3,16 @@
 import eccBase from "../../ecc-base.wasm";
 import eccRelaxed from "../../ecc-relaxed.wasm";
 import relaxed from "../../relaxed.wasm";
+import rsaBase from "../../rsa-base.wasm";
+import rsaRelaxed from "../../rsa-relaxed.wasm";
 import simd from "../../simd.wasm";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
+import { rsaLoader } from "./load-rsa-kernel.ts";
 
 /** Gives the loaders the imported modules. */
 export async function provideKernels(): Promise<void> {
   mainLoader.provide({ simd, relaxed });
   ecLoader.provide({ base: eccBase, relaxed: eccRelaxed });
+  rsaLoader.provide({ base: rsaBase, relaxed: rsaRelaxed });
 }
