@@ -25,9 +25,11 @@ import {
 export interface EcdsaServed {
   readonly digests: boolean;
   readonly recoverable: boolean;
+  /** All if absent. */
+  readonly curves?: readonly CurveName[];
 }
 
-interface CurveFacts {
+export interface CurveFacts {
   readonly curve: CurveName;
   readonly noble: typeof p256;
   readonly opensslName: string;
@@ -58,7 +60,8 @@ const message = utf8("a message of no importance");
 const signable = { message, hash: "SHA-256" } as const;
 
 export function describeEcdsa(name: string, make: MakeEngine, serves: EcdsaServed): void {
-  describe.each(CURVES)(`${name} as ECDSA on $curve`, ({ curve, noble, opensslName, otherOid }) => {
+  const curves = CURVES.filter((facts) => serves.curves?.includes(facts.curve) ?? true);
+  describe.each(curves)(`${name} as ECDSA on $curve`, ({ curve, noble, opensslName, otherOid }) => {
     const order = noble.Point.CURVE().n;
     let ecdsa: Ecdsa;
     let foreign: Ecdsa;

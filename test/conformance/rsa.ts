@@ -11,7 +11,7 @@ import {
 } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { HashName, Rsa, RsaPrivateKey, RsaPublicKey } from "../../src/engines/engine.ts";
+import type { HashName, Rsa, RsaPrivateKey, RsaPublicKey, Signable } from "../../src/engines/engine.ts";
 import { readRsaPkcs8 } from "../../src/engines/key-encoding.ts";
 import {
   bytes,
@@ -27,9 +27,12 @@ import {
 } from "./engine-support.ts";
 import { message, opensslPair, signables } from "./rsa-support.ts";
 
-/** What an engine may leave out; it must then be `Rejected.UnsupportedOperation`. */
+/** What an engine may leave out, each of which must then be `Rejected.UnsupportedOperation`. */
 export interface RsaServed {
   readonly otherMgfHash: boolean;
+  readonly digests: boolean;
+  /** PSS verification with a salt of any length. */
+  readonly anySalt: boolean;
 }
 
 const HASH_LENGTH: Readonly<Record<HashName, number>> = {
@@ -48,6 +51,11 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
     let rsa: Rsa;
     let privateKey: RsaPrivateKey;
     let publicKey: RsaPublicKey;
+    /** A message and its digest, or the message twice where digests are not signed. */
+    const ways = (hash: HashName, text?: Uint8Array): [Signable, Signable] => {
+      const [whole, digest] = signables(hash, text);
+      return serves.digests ? [whole, digest] : [whole, whole];
+    };
     beforeAll(async () => {
       rsa = served(await make(), "rsa");
       privateKey = rsa.importPrivateKey(pair.pkcs8);
@@ -62,7 +70,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
           saltLength: saltLength ?? HASH_LENGTH[hash],
         };
         const theirs = opensslSign(OPENSSL_HASH[hash], message, { key: pair.privateKey, ...openssl });
-        for (const signable of signables(hash)) {
+        for (const signable of ways(hash)) {
           const signature = rsa.signPss(privateKey, signable, options);
           expectOwned(signature);
           expect(signature.length).toBe(256);
@@ -77,7 +85,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
     });
 
     test("PSS signs with a new salt each time, unless it has none", () => {
-      for (const signable of signables("SHA-256")) {
+      for (const signable of ways("SHA-256")) {
         const make = (saltLength: number): Uint8Array =>
           rsa.signPss(privateKey, signable, { hash: "SHA-256", saltLength });
         expect(make(32)).not.toEqual(make(32));
@@ -85,18 +93,33 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       }
     });
 
+    test("a digest is signed and verified, or refused as unsupported", () => {
+      const [, digest] = signables("SHA-256");
+      const options = { hash: "SHA-256" } as const;
+      const expected = serves.digests ? "none" : "Rejected.UnsupportedOperation";
+      expect(codeOf(() => rsa.signPss(privateKey, digest, options))).toBe(expected);
+      expect(codeOf(() => rsa.signPkcs1(privateKey, digest, options))).toBe(expected);
+      expect(codeOf(() => rsa.verifyPss(publicKey, digest, digest, options))).toBe(expected);
+      expect(codeOf(() => rsa.verifyPkcs1(publicKey, digest, digest, options))).toBe(expected);
+    });
+
     test("PSS takes a salt of any length where asked to, for verification alone", () => {
       const hash = "SHA-256";
       const auto = { hash, saltLength: "auto" } as const;
+      if (!serves.anySalt) {
+        const verify = () => rsa.verifyPss(publicKey, ways(hash)[0], new Uint8Array(256), auto);
+        expect(codeOf(verify)).toBe("Rejected.UnsupportedOperation");
+        return;
+      }
       for (const saltLength of [0, 1, 20, 32, 222]) {
-        const signature = rsa.signPss(privateKey, signables(hash)[1], { hash, saltLength });
-        for (const signable of signables(hash)) {
+        const signature = rsa.signPss(privateKey, ways(hash)[1], { hash, saltLength });
+        for (const signable of ways(hash)) {
           expect(rsa.verifyPss(publicKey, signable, signature, auto)).toBe(true);
           expect(rsa.verifyPss(publicKey, signable, flipBit(signature, 99), auto)).toBe(false);
           expect(rsa.verifyPss(publicKey, signable, new Uint8Array(256), auto)).toBe(false);
         }
-        const [, other] = signables(hash, utf8("another"));
-        const items = [signables(hash)[1], other].map((signable) => ({
+        const [, other] = ways(hash, utf8("another"));
+        const items = [ways(hash)[1], other].map((signable) => ({
           key: publicKey,
           signable,
           signature,
@@ -104,14 +127,14 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
         expect(rsa.verifyPssBatch(items, auto)).toEqual([true, false]);
       }
       const signing = auto as unknown as { hash: HashName; saltLength: number };
-      expect(codeOf(() => rsa.signPss(privateKey, signables(hash)[1], signing))).toBe("InvalidParameter");
+      expect(codeOf(() => rsa.signPss(privateKey, ways(hash)[1], signing))).toBe("InvalidParameter");
     });
 
     test.each(HASHES)("PKCS#1 v1.5 with %s gives OpenSSL's bytes, for messages and digests", (hash) => {
       fc.assert(
         fc.property(bytes(), (text) => {
           const theirs = new Uint8Array(opensslSign(OPENSSL_HASH[hash], text, pair.privateKey));
-          for (const signable of signables(hash, text)) {
+          for (const signable of ways(hash, text)) {
             const signature = rsa.signPkcs1(privateKey, signable, { hash });
             expectOwned(signature);
             expect(signature).toEqual(theirs);
@@ -129,9 +152,9 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       ];
       const options = { hash: "SHA-256" } as const;
       for (const { sign, verify } of verifiers) {
-        for (const signable of signables("SHA-256")) {
+        for (const signable of ways("SHA-256")) {
           const signature = sign(privateKey, signable, options);
-          const [otherMessage, otherDigest] = signables("SHA-256", utf8("another"));
+          const [otherMessage, otherDigest] = ways("SHA-256", utf8("another"));
           expect(verify(publicKey, otherMessage, signature, options)).toBe(false);
           expect(verify(publicKey, otherDigest, signature, options)).toBe(false);
           const wrong = [
@@ -146,13 +169,13 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
           ];
           for (const bad of wrong) expect(verify(publicKey, signable, bad, options)).toBe(false);
         }
-        const [, sha512] = signables("SHA-512");
+        const [, sha512] = ways("SHA-512");
         expect(verify(publicKey, sha512, new Uint8Array(256), { hash: "SHA-512" })).toBe(false);
       }
     });
 
     test("verify is false for well-signed blocks that are not exactly the padding", () => {
-      const [signable, digest] = signables("SHA-256");
+      const [signable, digest] = ways("SHA-256");
       const padding = constants.RSA_NO_PADDING;
       const raw = (block: Uint8Array): Uint8Array => privateEncrypt({ key: pair.privateKey, padding }, block);
       const unsign = (signature: Uint8Array): Uint8Array =>
@@ -274,7 +297,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
     });
 
     test("batches give what single calls give, in order", () => {
-      const [signable, digest] = signables("SHA-256");
+      const [signable, digest] = ways("SHA-256");
       const options = { hash: "SHA-256" } as const;
       const items = [signable, digest].map((one) => ({ key: privateKey, signable: one }));
       const pkcs1 = rsa.signPkcs1Batch(items, options);
@@ -282,7 +305,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
       const pss = rsa.signPssBatch(items, options);
       const checks = (
         signatures: Uint8Array[],
-      ): { key: RsaPublicKey; signable: Uint8Array; signature: Uint8Array }[] =>
+      ): { key: RsaPublicKey; signable: Signable; signature: Uint8Array }[] =>
         [...signatures, new Uint8Array(3)].map((signature) => ({
           key: publicKey,
           signable: digest,
@@ -307,8 +330,8 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
         const ciphertext = startsWithZero(() => rsa.encryptOaep(publicKey, message, options));
         expect(rsa.decryptOaep(privateKey, ciphertext, options)).toEqual(message);
         expect(rsa.decryptOaep(privateKey, ciphertext.subarray(1), options)).toBeUndefined();
-        const signature = startsWithZero(() => rsa.signPss(privateKey, signables("SHA-256")[0], options));
-        for (const signable of signables("SHA-256")) {
+        const signature = startsWithZero(() => rsa.signPss(privateKey, ways("SHA-256")[0], options));
+        for (const signable of ways("SHA-256")) {
           expect(rsa.verifyPss(publicKey, signable, signature, options)).toBe(true);
           expect(rsa.verifyPss(publicKey, signable, signature.subarray(1), options)).toBe(false);
         }
@@ -317,7 +340,7 @@ export function describeRsa(name: string, make: MakeEngine, serves: RsaServed): 
 
     test("a PSS block whose unused top bit is set does not verify", () => {
       const padding = constants.RSA_NO_PADDING;
-      const [signable, digest] = signables("SHA-256");
+      const [signable, digest] = ways("SHA-256");
       const [modulusTop = 0] = readRsaPkcs8(pair.pkcs8).n;
       let block: Uint8Array;
       do {

@@ -7,6 +7,7 @@ import { createNodeEngine } from "../../src/engines/node/index.ts";
 import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { describeAesGcm, sealWithOpenssl } from "../conformance/aes-gcm.ts";
 import { bytes, served } from "../conformance/engine-support.ts";
+import { createSyncWebCryptoEngine } from "../support/sync-engine.ts";
 
 const BUILDS = ["base", "simd", "relaxed"] as const;
 
@@ -14,11 +15,13 @@ for (const build of BUILDS) {
   describeAesGcm(`wasm (${build})`, () => createWasmEngine({ build, relaxedSimd: "force" }));
 }
 describeAesGcm("node", createNodeEngine);
+describeAesGcm("webcrypto", createSyncWebCryptoEngine);
 
 describe("AES-GCM across engines", { timeout: 60_000 }, () => {
   const engines = [
     ...BUILDS.map((build) => createWasmEngine({ build, relaxedSimd: "force" })),
     createNodeEngine(),
+    createSyncWebCryptoEngine(),
   ].map((engine) => served(engine, "aesGcm"));
 
   test("what one engine seals, every other opens", () => {

@@ -3,7 +3,7 @@
  * its encoding put away sealed, and imported again for ECDH when that is first asked for. No CryptoKey is extractable.
  */
 
-import { copyBytes, ensureBytes } from "../../bytes.ts";
+import { copyBytes, ensureBytes, hexToBytes } from "../../bytes.ts";
 import { ensure, KmsError } from "../../errors.ts";
 import { isPrivateScalar, SCALAR_LENGTH } from "../ec-scalar.ts";
 import type { CurveName, EcPrivateKey, EcPublicKey, GenerateKeyOptions } from "../engine.ts";
@@ -21,6 +21,8 @@ import { compressPoint, readPoint } from "./p256-point.ts";
 import type { EngineState, HandleTable, SealedEncoding } from "./state.ts";
 
 const CURVE = "P-256";
+/** The generator, compressed (SP 800-186, 3.2.1.3). */
+const GENERATOR = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
 const ECDSA = { name: "ECDSA", namedCurve: CURVE } as const;
 const ECDH = { name: "ECDH", namedCurve: CURVE } as const;
 export const SHA_256 = { name: "ECDSA", hash: "SHA-256" } as const;
@@ -68,18 +70,24 @@ export async function importPublic(subtle: SubtleCrypto, key: Uint8Array): Promi
   return { point, verifyKey: await subtle.importKey("raw", asSource(point), ECDSA, true, ["verify"]) };
 }
 
-/** Finds the point of a scalar: SubtleCrypto writes it when it exports a private key. */
+/**
+ * Finds the point of a scalar d: ECDH with the generator gives the x of dG, and a signature tells which of the two points
+ * with this x it is. No platform need tell what it computed on import, and none but JWK's text would have it.
+ */
 async function pointOf(subtle: SubtleCrypto, scalar: Uint8Array): Promise<Uint8Array> {
-  const bare = encodeEcPkcs8(CURVE, { scalar });
-  let whole: Uint8Array | undefined;
+  const bare = asSource(encodeEcPkcs8(CURVE, { scalar }));
   try {
-    const key = await subtle.importKey("pkcs8", asSource(bare), ECDSA, true, ["sign"]);
-    whole = new Uint8Array(await subtle.exportKey("pkcs8", key));
-    const { point } = readEcPkcs8(CURVE, whole);
-    ensure(point !== undefined, "InternalFailure", "The platform exported a private key without its point.");
-    return copyBytes(point);
+    const signKey = await subtle.importKey("pkcs8", bare, ECDSA, false, ["sign"]);
+    const deriveKey = await subtle.importKey("pkcs8", bare, ECDH, false, ["deriveBits"]);
+    const base = readPoint(hexToBytes(GENERATOR));
+    const generator = await subtle.importKey("raw", asSource(base), ECDH, false, []);
+    const x = new Uint8Array(await subtle.deriveBits({ name: "ECDH", public: generator }, deriveKey, 256));
+    const signature = await subtle.sign(SHA_256, signKey, x);
+    for (const form of [0x02, 0x03]) {
+      const { point, verifyKey } = await importPublic(subtle, Uint8Array.of(form, ...x));
+      if (await subtle.verify(SHA_256, verifyKey, signature, x)) return point;
+    }
   } catch (cause) {
-    if (cause instanceof KmsError) throw cause;
     throw new KmsError(
       "Rejected.UnsupportedOperation",
       "This platform's WebCrypto takes no private key that leaves its public point out.",
@@ -87,8 +95,8 @@ async function pointOf(subtle: SubtleCrypto, scalar: Uint8Array): Promise<Uint8A
     );
   } finally {
     bare.fill(0);
-    whole?.fill(0);
   }
+  throw new KmsError("InternalFailure", "The platform's ECDH and ECDSA disagree on a key.");
 }
 
 /** Reads a 32-byte scalar or a PKCS#8 key; their lengths never meet. Proves the pair by a signature. */
