@@ -17,6 +17,7 @@ const ENTRIES = [
   ["kernels", "keyplane-kernels"],
   ["stream", "keyplane-stream"],
   ["stores/sqlite", "keyplane-stores-sqlite"],
+  ["stores/indexeddb", "keyplane-stores-indexeddb"],
 ];
 
 /**

@@ -1,6 +1,6 @@
 /**
  * From a root key to the key that seals records. The root key itself is wiped as soon as the record key is derived.
- * The store's header and the derivation are docs/key-record.md, [ROOT-1] to [ROOT-6].
+ * The store's header and the derivation are docs/key-record.md, [ROOT-1] to [ROOT-7].
  */
 
 import { copyBytes, ensureBytes } from "../bytes.ts";
@@ -10,7 +10,9 @@ import { ensure, KmsError } from "../errors.ts";
 export type RootKeyOption =
   | { readonly bytes: Uint8Array }
   | { readonly passphrase: string | Uint8Array }
-  | { readonly file: string };
+  | { readonly file: string }
+  /** An HKDF key with the usage `deriveBits`, which need not be extractable. */
+  | { readonly cryptoKey: CryptoKey };
 
 /** How a passphrase becomes a root key; kept in the store's header. */
 export type KdfParameters =
@@ -43,7 +45,7 @@ function invalidRootKey(message: string): KmsError {
 }
 
 /**
- * Obtains the 32 root key bytes. The caller wipes them.
+ * Obtains the 32 root key bytes, which the caller wipes, or the key that stands for them.
  *
  * @param kdf parameters of the store's header
  * @throws KmsError `InvalidRootKey`, `InvalidParameter`
@@ -52,9 +54,10 @@ export async function resolveRootKey(
   option: RootKeyOption,
   kdf: KdfParameters,
   platform: RootKeyPlatform,
-): Promise<Uint8Array> {
+): Promise<Uint8Array | CryptoKey> {
   if ("passphrase" in option) return fromPassphrase(option.passphrase, kdf, platform);
   if (kdf.name !== "none") throw invalidRootKey("This store was made with a passphrase.");
+  if ("cryptoKey" in option) return option.cryptoKey;
   if ("bytes" in option) {
     ensureBytes(option.bytes, "rootKey.bytes");
     ensure(option.bytes.length === ROOT_KEY_LENGTH, "InvalidParameter", "rootKey.bytes must be 32 bytes.");
@@ -86,11 +89,12 @@ async function fromPassphrase(
  *
  * @param storeId 16 bytes of the header, the salt: two stores under one root key have different record keys
  */
-export async function deriveRecordKey(rootKey: Uint8Array, storeId: Uint8Array): Promise<Uint8Array> {
+export async function deriveRecordKey(
+  rootKey: Uint8Array | CryptoKey,
+  storeId: Uint8Array,
+): Promise<Uint8Array> {
   try {
-    const imported = await crypto.subtle.importKey("raw", rootKey as Uint8Array<ArrayBuffer>, "HKDF", false, [
-      "deriveBits",
-    ]);
+    const imported = rootKey instanceof Uint8Array ? await importHkdf(rootKey) : rootKey;
     const derivation = {
       name: "HKDF",
       hash: "SHA-256",
@@ -99,6 +103,10 @@ export async function deriveRecordKey(rootKey: Uint8Array, storeId: Uint8Array):
     };
     return new Uint8Array(await crypto.subtle.deriveBits(derivation, imported, RECORD_KEY_LENGTH * 8));
   } finally {
-    rootKey.fill(0);
+    if (rootKey instanceof Uint8Array) rootKey.fill(0);
   }
+}
+
+function importHkdf(rootKey: Uint8Array): Promise<CryptoKey> {
+  return crypto.subtle.importKey("raw", rootKey as Uint8Array<ArrayBuffer>, "HKDF", false, ["deriveBits"]);
 }

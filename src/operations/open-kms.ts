@@ -88,7 +88,8 @@ const FIELDS = fields(
   "hsm",
 );
 const ENGINES: readonly EngineChoice[] = ["auto", "wasm", "node", "webcrypto"];
-const ROOT_KEY_KINDS = ["bytes", "passphrase", "file"] as const;
+const ROOT_KEY_KINDS = ["bytes", "passphrase", "file", "cryptoKey"] as const;
+const ROOT_KEY_SHAPES = "rootKey must be { bytes }, { passphrase }, { file } or { cryptoKey }.";
 
 /** What records are sealed with, as capabilities name it. */
 const RECORD_CIPHER = "AES-256";
@@ -105,18 +106,10 @@ export interface OpenKms {
 
 function readRootKeyOption(rootKey: unknown): RootKeyOption | undefined {
   if (rootKey === undefined) return undefined;
-  ensure(
-    typeof rootKey === "object" && rootKey !== null,
-    "InvalidParameter",
-    "rootKey must be { bytes }, { passphrase } or { file }.",
-  );
+  ensure(typeof rootKey === "object" && rootKey !== null, "InvalidParameter", ROOT_KEY_SHAPES);
   const kinds = Object.keys(rootKey);
   const kind = ROOT_KEY_KINDS.find((name) => name === kinds[0]);
-  ensure(
-    kinds.length === 1 && kind !== undefined,
-    "InvalidParameter",
-    "rootKey must be { bytes }, { passphrase } or { file }.",
-  );
+  ensure(kinds.length === 1 && kind !== undefined, "InvalidParameter", ROOT_KEY_SHAPES);
   return copyRootKey(kind, (rootKey as Record<string, unknown>)[kind]);
 }
 
@@ -128,6 +121,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * @throws KmsError `InvalidParameter`
  */
 function copyRootKey(kind: (typeof ROOT_KEY_KINDS)[number], value: unknown): RootKeyOption {
+  if (kind === "cryptoKey") return { cryptoKey: readCryptoKey(value) };
   if (kind !== "bytes" && typeof value === "string") {
     ensure(value.length > 0, "InvalidParameter", `rootKey.${kind} must not be empty.`);
     // UTF-8 has no form of its own for these: two passphrases would be one.
@@ -140,6 +134,22 @@ function copyRootKey(kind: (typeof ROOT_KEY_KINDS)[number], value: unknown): Roo
   if (kind === "passphrase") return { passphrase: copyBytes(value) };
   ensure(value.length === ROOT_KEY_LENGTH, "InvalidParameter", "rootKey.bytes must be 32 bytes.");
   return { bytes: copyBytes(value) };
+}
+
+/** Takes a key of WebCrypto that the record key can be derived from, [ROOT-7]. */
+function readCryptoKey(value: unknown): CryptoKey {
+  const { CryptoKey: Class } = globalThis as { CryptoKey?: abstract new () => CryptoKey };
+  ensure(
+    Class !== undefined && value instanceof Class,
+    "InvalidParameter",
+    "rootKey.cryptoKey must be a CryptoKey.",
+  );
+  ensure(
+    value.algorithm.name === "HKDF" && value.usages.includes("deriveBits"),
+    "InvalidParameter",
+    "rootKey.cryptoKey must be an HKDF key with the usage deriveBits.",
+  );
+  return value;
 }
 
 function wipeRootKey(rootKey: RootKeyOption | undefined): void {

@@ -197,6 +197,36 @@ describe("root keys", () => {
     });
   });
 
+  test("may be a CryptoKey that cannot be exported, in place of the same bytes [ROOT-7]", async () => {
+    const importKey = (bytes: Uint8Array, name: string, usages: KeyUsage[]): Promise<CryptoKey> =>
+      crypto.subtle.importKey("raw", bytes as Uint8Array<ArrayBuffer>, name, false, usages);
+    const store = editableStore({ persistent: true });
+    const bytes = patterned(32);
+    const cryptoKey = await importKey(bytes, "HKDF", ["deriveBits"]);
+    const kms = await Kms.open({ store, rootKey: { cryptoKey } });
+    const keyId = await newKey(kms);
+    await kms.close();
+    for (const rootKey of [{ bytes }, { cryptoKey }]) {
+      const again = await Kms.open({ store, rootKey });
+      expect((await again.listKeys()).keys.map((key) => key.keyId)).toEqual([keyId]);
+      await again.close();
+    }
+    const other = await importKey(bytes.reverse(), "HKDF", ["deriveBits"]);
+    await expectRefusal(() => Kms.open({ store, rootKey: { cryptoKey: other } }), "InvalidRootKey");
+    const wrong: unknown[] = [
+      bytes,
+      "key",
+      {},
+      undefined,
+      await importKey(bytes, "HKDF", ["deriveKey"]),
+      await importKey(bytes, "AES-GCM", ["encrypt"]),
+    ];
+    for (const value of wrong) {
+      const rootKey = { cryptoKey: value as CryptoKey };
+      await expectRefusal(() => Kms.open({ store, rootKey }), "InvalidParameter");
+    }
+  });
+
   test("from a file want 32 bytes that only the owner may read [ROOT-3]", async () => {
     const file = join(directory, "root.key");
     const open = (path: string) => Kms.open({ store: stored.store, rootKey: { file: path } });
