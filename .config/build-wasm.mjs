@@ -27,7 +27,7 @@ export const MODULES = {
   ecc: {
     entry: "assembly/ecdsa/index.ts",
     config: "assembly/ecc.asconfig.json",
-    builds: { base: "release", relaxed: "relaxed" },
+    builds: { base: "release", simd: "simd", relaxed: "relaxed" },
   },
   rsa: {
     entry: "assembly/rsa/index.ts",

@@ -20,35 +20,55 @@ import {
   ECC_SECRETS_LENGTH,
   ECC_TABLE_LENGTH,
   ECC_TABLES,
+  ECC_WIDE_TABLE_LENGTH,
+  ECC_WIDE_TABLES,
 } from "./memory";
 import { storeGeneratorPairs } from "./pair-verify";
 import { publicKeyOfItem, signItems } from "./sign";
 import { TABLE_BASE } from "./state";
-import { storeLargeTable } from "./table";
+import { storeLargeTable, storeWideTable } from "./table";
 import { loadPublicKey, verifyItems } from "./verify";
 
 export { ECC_ITEM_COUNT, ECC_ITEM_LENGTH, ECC_ITEMS, ECC_KEY_COUNT } from "./memory";
 
-/** Which build this is, for the host: 0 base, 2 relaxed. */
-export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 0;
+/** Which build this is: 0 scalar, 1 with SIMD128, 2 with relaxed SIMD as well. */
+export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : ASC_FEATURE_SIMD ? 1 : 0;
 
 const P256_CURVE: u32 = 0;
 const KEY_TABLES: usize = ECC_TABLES + 2 * ECC_TABLE_LENGTH;
 
-// Whether the large table of a generator is there. These are public facts.
+// Whether the large table of a generator is there, and above them whether the wide one is. These are public facts.
 let tables: u32 = 0;
+
+/** Brings the generator to TABLE_BASE. */
+function loadGenerator<C>(): void {
+  copyElement(TABLE_BASE, constants<C>() + GENERATOR_X);
+  copyElement(TABLE_BASE + 80, constants<C>() + GENERATOR_X + 72);
+}
 
 /** Returns the large table of a generator, built now if it was not there. */
 function generatorTable<C>(curve: u32): usize {
   const table: usize = ECC_TABLES + ECC_TABLE_LENGTH * <usize>curve;
   if (((tables >> curve) & 1) === 0) {
-    copyElement(TABLE_BASE, constants<C>() + GENERATOR_X);
-    copyElement(TABLE_BASE + 80, constants<C>() + GENERATOR_X + 72);
+    loadGenerator<C>();
     storeLargeTable<C>(table);
     if (ASC_FEATURE_RELAXED_SIMD) storeGeneratorPairs<C>(table);
     tables |= 1 << curve;
   }
   return table;
+}
+
+/** Returns the place of the wide table of a generator, which `ecdsaLoadKey` builds. */
+function wideTableOf(curve: u32): usize {
+  return ECC_WIDE_TABLES + ECC_WIDE_TABLE_LENGTH * <usize>curve;
+}
+
+/** Builds the wide table of a generator if it is not there. */
+function buildWideTable<C>(curve: u32): void {
+  if (((tables >> (curve + 2)) & 1) !== 0) return;
+  loadGenerator<C>();
+  storeWideTable<C>(wideTableOf(curve));
+  tables |= 4 << curve;
 }
 
 /** Wipes what the steps worked on, and of the first items all but the result. Time: count alone. */
@@ -102,15 +122,21 @@ export function ecdsaVerify(curve: u32, count: u32): u32 {
     if (load<u32>(itemAt(i) + ITEM_TABLE) > ECC_KEY_COUNT) return 0;
   }
   if (curve === P256_CURVE) {
-    verifyItems<P256>(generatorTable<P256>(curve), KEY_TABLES, ECC_TABLE_LENGTH, count);
+    verifyItems<P256>(generatorTable<P256>(curve), wideTableOf(curve), KEY_TABLES, ECC_TABLE_LENGTH, count);
   } else {
-    verifyItems<Secp256k1>(generatorTable<Secp256k1>(curve), KEY_TABLES, ECC_TABLE_LENGTH, count);
+    verifyItems<Secp256k1>(
+      generatorTable<Secp256k1>(curve),
+      wideTableOf(curve),
+      KEY_TABLES,
+      ECC_TABLE_LENGTH,
+      count,
+    );
   }
   return 1;
 }
 
 /**
- * Builds the large table of the first item's public point.
+ * Builds the large table of the first item's public point, and the wide one of the generator if it is not there.
  *
  * @param curve 0 or 1
  * @param number 0..ECC_KEY_COUNT-1
@@ -120,9 +146,11 @@ export function ecdsaLoadKey(curve: u32, number: u32): u32 {
   if (curve > 1 || number >= ECC_KEY_COUNT) return 0;
   const table: usize = KEY_TABLES + ECC_TABLE_LENGTH * <usize>number;
   if (curve === P256_CURVE) {
+    buildWideTable<P256>(curve);
     loadPublicKey<P256>(itemAt(0));
     storeLargeTable<P256>(table);
   } else {
+    buildWideTable<Secp256k1>(curve);
     loadPublicKey<Secp256k1>(itemAt(0));
     storeLargeTable<Secp256k1>(table);
   }

@@ -34,5 +34,9 @@ export const ECC_TABLES: usize = ECC + 0x10000;
 export const ECC_TABLE_LENGTH: usize = 0x25000;
 export const ECC_KEY_COUNT: u32 = 12;
 
+/** Tables of the generators with windows of ten bits, for the verification of keys that have a table. */
+export const ECC_WIDE_TABLES: usize = ECC + 0x220000;
+export const ECC_WIDE_TABLE_LENGTH: usize = 0xd0000;
+
 /** The odd multiples of P-256's generator up to 127 as pairs, in the relaxed build. */
 export const ECC_GENERATOR_PAIRS: usize = ECC + 0x217000;

@@ -30,7 +30,15 @@ import { P2, ZZ } from "./pair-state";
 import { addMixedVartime, POINT_LENGTH, Y, Z } from "./point";
 import { SIGN_1, SIGN_2 } from "./split";
 import { DIGITS, PICKED, RECODED, SUM } from "./state";
-import { ENTRY_LENGTH, WINDOW_BITS, WINDOW_LENGTH, WINDOW_POINTS, WINDOWS } from "./table";
+import {
+  ENTRY_LENGTH,
+  WIDE_BITS,
+  WIDE_WINDOWS,
+  WINDOW_BITS,
+  WINDOW_LENGTH,
+  WINDOW_POINTS,
+  WINDOWS,
+} from "./table";
 
 /** The small table of a public key in pairs, and λ times it. */
 const KEY_PAIRS: usize = ECC_SMALL_TABLES + 64 * 16;
@@ -92,15 +100,16 @@ function takeEntry(entry: usize, negative: bool): void {
   if (negative) negatePair(~(<u64>0));
 }
 
-/** Adds a multiple of the point of a large table. @param scalar one element below n, without carries */
-function addTable<C>(scalar: usize, table: usize): void {
+/** Adds a multiple of the point of a large or a wide table, as `addByTable` does. */
+function addTable<C>(scalar: usize, table: usize, bits: u32, windows: u32): void {
   if (isZero(scalar) !== 0) return;
-  recode<C>(scalar, WINDOWS * WINDOW_BITS);
-  for (let window: u32 = 0; window < WINDOWS; ++window) {
-    const bits: u64 = recodedBits(RECODED, WINDOW_BITS * window, WINDOW_BITS);
-    const negative: bool = bits < 64;
-    const index: u64 = negative ? 63 - bits : bits - 64;
-    takeEntry(table + WINDOW_LENGTH * <usize>window + ENTRY_LENGTH * <usize>index, negative);
+  recode<C>(scalar, windows * bits);
+  const half: u64 = (<u64>1) << (<u64>(bits - 1));
+  for (let window: u32 = 0; window < windows; ++window) {
+    const digit: u64 = recodedBits(RECODED, bits * window, bits);
+    const negative: bool = digit < half;
+    const index: u64 = negative ? half - 1 - digit : digit - half;
+    takeEntry(table + ENTRY_LENGTH * (<usize>half * <usize>window + <usize>index), negative);
     addPickedVartime<C>(true);
   }
 }
@@ -111,11 +120,11 @@ function leave<C>(eight: bool): void {
   else leaveSum<C>(eight);
 }
 
-/** Computes SUM ← u P + v Q from the large tables of P and Q. @param u, v elements below n, without carries */
-export function addTablePairs<C>(u: usize, table: usize, v: usize, otherTable: usize): void {
+/** Computes SUM ← u P + v G from the large table of P and the wide one of G. @param u, v elements below n, without carries */
+export function addTablePairs<C>(u: usize, table: usize, v: usize, wideTable: usize): void {
   infinite = true;
-  addTable<C>(u, table);
-  addTable<C>(v, otherTable);
+  addTable<C>(u, table, WINDOW_BITS, WINDOWS);
+  addTable<C>(v, wideTable, WIDE_BITS, WIDE_WINDOWS);
   leave<C>(true);
 }
 

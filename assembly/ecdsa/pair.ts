@@ -60,12 +60,16 @@ function addWord(offset: usize, value: i64): void {
  * Works in LIMBS_43. Time: constant.
  */
 export function leavePair<C>(out: usize, pair: usize, lane: usize, factor: f64): void {
+  leaveLane(out, pair + lane, factor, sizeof<C>() === 4);
+}
+
+function leaveLane(out: usize, pair: usize, factor: f64, isP256: bool): void {
   for (let i: usize = 0; i < 6; ++i) {
-    const limb: f64 = load<f64>(pair + lane + (i << 4)) * factor + WHOLE;
+    const limb: f64 = load<f64>(pair + (i << 4)) * factor + WHOLE;
     store<i64>(LIMBS_43 + (i << 3), reinterpret<i64>(limb) - WHOLE_BITS);
   }
   // 2^12 times the prime makes the number positive: its lowest and highest terms, and those between.
-  if (sizeof<C>() === 4) {
+  if (isP256) {
     addWord(0, -(1 << 12));
     addWord(16, (<i64>1) << 22);
     addWord(32, (<i64>1) << 32);
@@ -79,7 +83,7 @@ export function leavePair<C>(out: usize, pair: usize, lane: usize, factor: f64):
   for (let i: u32 = 0; i < 2; ++i) {
     const top: i64 = load<i64>(LIMBS_43, 40) >> 41;
     addWord(40, -(top << 41));
-    if (sizeof<C>() === 4) {
+    if (isP256) {
       addWord(0, top);
       addWord(16, -(top << 10));
       addWord(32, -(top << 20));

@@ -6,7 +6,7 @@
 import { copyElement, pack, reduceToWords, unpack } from "../int/limbs";
 import { constants, fieldInvertVartime, fieldMultiply, fieldSquare } from "./field";
 import { FIELD_ONE, PRIME } from "./generated/constants";
-import { addMixed, doublePoint, POINT_LENGTH, Y, Z } from "./point";
+import { addMixed, copyPoint, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import { T0, TABLE_AFFINE, TABLE_BASE, TABLE_INVERSE, TABLE_POINTS, TABLE_SCALE, TABLE_STEP } from "./state";
 
 /** Bytes of a point in a table. */
@@ -79,11 +79,21 @@ function storeAffine<C>(table: usize, count: u32, kept: u32): void {
   storeEntry<C>(table, TABLE_AFFINE);
 }
 
+/** Scales the affine point in TABLE_BASE to the Z of TABLE_STEP: out ← a point with the Z of 1 there. Works in TABLE_SCALE. */
+function storeScaledBase<C>(out: usize): void {
+  const scale: usize = TABLE_STEP + Z;
+  fieldSquare<C>(TABLE_SCALE, scale);
+  fieldMultiply<C>(out, TABLE_BASE, TABLE_SCALE);
+  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, scale);
+  fieldMultiply<C>(out + Y, TABLE_BASE + Y, TABLE_SCALE);
+  copyElement(out + Z, constants<C>() + FIELD_ONE);
+}
+
 /**
  * Writes the odd multiples of the affine point B in TABLE_BASE: (2j + 1) · B for j below count.
  *
  * @param table count entries, out
- * @param count 2..=64, public
+ * @param count 2..=64, or a multiple of 64, public
  * @param advance whether TABLE_BASE ← 2 · count · B
  */
 export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): void {
@@ -93,19 +103,37 @@ export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): v
   copyElement(first + Z, constants<C>() + FIELD_ONE);
   doublePoint<C>(TABLE_STEP, first);
   // With coordinates scaled by the Z of 2B, 2B is affine; adding needs no constant of the curve, so it works there as well.
-  const scale: usize = TABLE_STEP + Z;
-  fieldSquare<C>(TABLE_SCALE, scale);
-  fieldMultiply<C>(first, first, TABLE_SCALE);
-  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, scale);
-  fieldMultiply<C>(first + Y, first + Y, TABLE_SCALE);
-  for (let i: u32 = 1; i < count; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
-  if (advance) addMixed<C>(placeOf(count), placeOf(count - 1), first);
-  storeAffine<C>(table, advance ? count + 1 : count, count);
+  storeScaledBase<C>(first);
+  const scaledBase: usize = placeOf(WINDOW_POINTS + 1);
+  const next: usize = placeOf(WINDOW_POINTS + 2);
+  copyPoint(scaledBase, first);
+  const atOnce: u32 = min<u32>(count, WINDOW_POINTS);
+  for (let start: u32 = 0; start < count; start += atOnce) {
+    const last: bool = start + atOnce === count;
+    for (let i: u32 = 1; i < atOnce; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
+    if (!last) addMixed<C>(next, placeOf(atOnce - 1), TABLE_STEP);
+    else if (advance) addMixed<C>(placeOf(atOnce), placeOf(atOnce - 1), scaledBase);
+    storeAffine<C>(table + ENTRY_LENGTH * <usize>start, last && advance ? atOnce + 1 : atOnce, atOnce);
+    copyPoint(first, next);
+  }
 }
 
 /** Writes the large table of the affine point in TABLE_BASE, which is public and of the curve's order. */
 export function storeLargeTable<C>(table: usize): void {
   for (let window: u32 = 0; window < WINDOWS; ++window) {
     storeOddMultiples<C>(table + WINDOW_LENGTH * <usize>window, WINDOW_POINTS, window + 1 < WINDOWS);
+  }
+}
+
+/** Windows of a wide table, points in each, and bits that a window covers. */
+export const WIDE_WINDOWS: u32 = 26;
+export const WIDE_POINTS: u32 = 512;
+export const WIDE_BITS: u32 = 10;
+
+/** Writes the wide table of the affine point in TABLE_BASE, as `storeLargeTable` does. */
+export function storeWideTable<C>(table: usize): void {
+  for (let window: u32 = 0; window < WIDE_WINDOWS; ++window) {
+    const entries: usize = table + ENTRY_LENGTH * <usize>(WIDE_POINTS * window);
+    storeOddMultiples<C>(entries, WIDE_POINTS, window + 1 < WIDE_WINDOWS);
   }
 }

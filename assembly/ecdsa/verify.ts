@@ -50,6 +50,8 @@ import {
   loadEntry,
   storeEntry,
   storeOddMultiples,
+  WIDE_BITS,
+  WIDE_WINDOWS,
   WINDOW_BITS,
   WINDOW_LENGTH,
   WINDOWS,
@@ -61,15 +63,22 @@ function negatePicked<C>(): void {
   fieldSubtract<C>(PICKED + Y, T0, PICKED + Y);
 }
 
-/** Adds a multiple of the point of a large table to SUM. @param scalar one element below n, without carries */
-function addByTable<C>(scalar: usize, table: usize): void {
+/**
+ * Adds a multiple of the point of a large or a wide table to SUM.
+ *
+ * @param scalar one element below n, without carries
+ * @param bits bits of a window
+ * @param windows how many there are
+ */
+function addByTable<C>(scalar: usize, table: usize, bits: u32, windows: u32): void {
   if (isZero(scalar) !== 0) return;
-  recode<C>(scalar, WINDOWS * WINDOW_BITS);
-  for (let window: u32 = 0; window < WINDOWS; ++window) {
-    const bits: u64 = recodedBits(RECODED, WINDOW_BITS * window, WINDOW_BITS);
-    const negative: bool = bits < 64;
-    const index: u64 = negative ? 63 - bits : bits - 64;
-    loadEntry(PICKED, table + WINDOW_LENGTH * <usize>window + ENTRY_LENGTH * <usize>index);
+  recode<C>(scalar, windows * bits);
+  const half: u64 = (<u64>1) << (<u64>(bits - 1));
+  for (let window: u32 = 0; window < windows; ++window) {
+    const digit: u64 = recodedBits(RECODED, bits * window, bits);
+    const negative: bool = digit < half;
+    const index: u64 = negative ? half - 1 - digit : digit - half;
+    loadEntry(PICKED, table + ENTRY_LENGTH * (<usize>half * <usize>window + <usize>index));
     if (negative) negatePicked<C>();
     addMixedVartime<C>(SUM, SUM, PICKED);
   }
@@ -167,6 +176,7 @@ function verifyItem<C>(
   item: usize,
   inverse: usize,
   generatorTable: usize,
+  wideTable: usize,
   keyTables: usize,
   tableLength: usize,
 ): void {
@@ -180,11 +190,11 @@ function verifyItem<C>(
   if (tableNumber !== 0) {
     const table: usize = keyTables + tableLength * <usize>(tableNumber - 1);
     if (ASC_FEATURE_RELAXED_SIMD) {
-      addTablePairs<C>(S1, table, DIGEST, generatorTable);
+      addTablePairs<C>(S1, table, DIGEST, wideTable);
     } else {
       memory.fill(SUM, 0, POINT_LENGTH);
-      addByTable<C>(S1, table);
-      addByTable<C>(DIGEST, generatorTable);
+      addByTable<C>(S1, table, WINDOW_BITS, WINDOWS);
+      addByTable<C>(DIGEST, wideTable, WIDE_BITS, WIDE_WINDOWS);
     }
   } else {
     loadPublicKey<C>(item);
@@ -206,12 +216,14 @@ export function loadPublicKey<C>(item: usize): void {
  * Verifies the first items of ECC_ITEMS, whose points are on the curve.
  *
  * @param generatorTable the large table of the generator
+ * @param wideTable the wide table of the generator, there if a public key has a large one
  * @param keyTables where the large tables of public keys begin
  * @param tableLength bytes from one to the next
  * @param count 1..=ECC_ITEM_COUNT
  */
 export function verifyItems<C>(
   generatorTable: usize,
+  wideTable: usize,
   keyTables: usize,
   tableLength: usize,
   count: u32,
@@ -227,7 +239,7 @@ export function verifyItems<C>(
     const item: usize = itemAt(i);
     orderMultiply<C>(item + ITEM_FACTORS, itemAt(i - 1) + ITEM_FACTORS, RUNNING);
     orderMultiply<C>(RUNNING, RUNNING, item + ITEM_FACTOR);
-    verifyItem<C>(item, item + ITEM_FACTORS, generatorTable, keyTables, tableLength);
+    verifyItem<C>(item, item + ITEM_FACTORS, generatorTable, wideTable, keyTables, tableLength);
   }
-  verifyItem<C>(itemAt(0), RUNNING, generatorTable, keyTables, tableLength);
+  verifyItem<C>(itemAt(0), RUNNING, generatorTable, wideTable, keyTables, tableLength);
 }

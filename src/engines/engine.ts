@@ -301,7 +301,7 @@ export type Capabilities = Readonly<Record<string, readonly string[]>>;
 export interface WasmModules {
   /** AES-GCM, hashes, HMAC and AES key wrap: `base.wasm`, `simd.wasm` or `relaxed.wasm`. */
   readonly main?: WebAssembly.Module | undefined;
-  /** Elliptic curves: `ecc-base.wasm` or `ecc-relaxed.wasm`. */
+  /** Elliptic curves: `ecc-base.wasm`, `ecc-simd.wasm` or `ecc-relaxed.wasm`. */
   readonly ecc?: WebAssembly.Module | undefined;
   /** RSA: `rsa-base.wasm` or `rsa-relaxed.wasm`. */
   readonly rsa?: WebAssembly.Module | undefined;

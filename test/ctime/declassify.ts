@@ -59,14 +59,14 @@ export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
   {
     after: ["i64.add", "i64.or", "i64.const 1", "i64.xor", "i64.eqz"],
     within: ["ecdsaSign"],
-    places: { "ecc-base": 2, "ecc-relaxed": 2 },
+    places: { "ecc-base": 2, "ecc-simd": 2, "ecc-relaxed": 2 },
     reason:
       "Whether a candidate for the nonce is in 1..n-1: one that is not is thrown away and tells nothing of the next (RFC 6979, 3.2.h).",
   },
   {
     after: ["br *", "end", "end", "i32.wrap_i64"],
     within: ["eccPublicKey"],
-    places: { "ecc-base": 1, "ecc-relaxed": 1 },
+    places: { "ecc-base": 1, "ecc-simd": 1, "ecc-relaxed": 1 },
     reason:
       "Whether the bytes of a private key are in 1..n-1: the caller is told, and what is not is no key.",
   },

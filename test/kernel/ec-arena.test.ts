@@ -34,6 +34,7 @@ const CURVES = 0x10000;
 const BUILDS = [
   { build: "base", target: "release" },
   { build: "debug", target: "debug" },
+  { build: "simd", target: "simd" },
   { build: "relaxed", target: "relaxed" },
 ] as const;
 

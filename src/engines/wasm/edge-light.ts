@@ -1,6 +1,6 @@
 /** The kernels as modules of an edge function; without relaxed SIMD, which local emulators over an older Node cannot compile. */
 
-import eccBase from "../../ecc-base.wasm?module";
+import eccSimd from "../../ecc-simd.wasm?module";
 import rsaBase from "../../rsa-base.wasm?module";
 import simd from "../../simd.wasm?module";
 import { ecLoader } from "./load-ec-kernel.ts";
@@ -10,6 +10,6 @@ import { rsaLoader } from "./load-rsa-kernel.ts";
 /** Gives the loaders the imported modules. */
 export async function provideKernels(): Promise<void> {
   mainLoader.provide({ simd });
-  ecLoader.provide({ base: eccBase });
+  ecLoader.provide({ simd: eccSimd });
   rsaLoader.provide({ base: rsaBase });
 }

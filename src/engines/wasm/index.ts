@@ -89,9 +89,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
   const aesGcm = new WasmAesGcm(kernel, selfTests);
-  // The module of curves has no build between the plain and the relaxed one.
-  const ecBuild = build === "simd" ? "base" : build;
-  const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, ecBuild));
+  const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, build));
   const ecKeys = new EcKeys(ecOperations);
   return {
     name: "wasm",

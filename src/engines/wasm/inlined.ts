@@ -4,6 +4,7 @@ import type { Engine, WasmModules } from "../engine.ts";
 import { WASM_HEX as BASE } from "./bytes/base.ts";
 import { WASM_HEX as ECC_BASE } from "./bytes/ecc-base.ts";
 import { WASM_HEX as ECC_RELAXED } from "./bytes/ecc-relaxed.ts";
+import { WASM_HEX as ECC_SIMD } from "./bytes/ecc-simd.ts";
 import { WASM_HEX as RELAXED } from "./bytes/relaxed.ts";
 import { WASM_HEX as RSA_BASE } from "./bytes/rsa-base.ts";
 import { WASM_HEX as RSA_RELAXED } from "./bytes/rsa-relaxed.ts";
@@ -16,7 +17,7 @@ import { rsaLoader } from "./load-rsa-kernel.ts";
 /** Gives the loaders all builds; compiles none. */
 export function provideInlinedKernels(): void {
   mainLoader.provide({ base: BASE, simd: SIMD, relaxed: RELAXED });
-  ecLoader.provide({ base: ECC_BASE, relaxed: ECC_RELAXED });
+  ecLoader.provide({ base: ECC_BASE, simd: ECC_SIMD, relaxed: ECC_RELAXED });
   rsaLoader.provide({ base: RSA_BASE, relaxed: RSA_RELAXED });
 }
 

@@ -19,6 +19,7 @@ const MAIN: Chunks = {
 };
 const ECC: Chunks = {
   base: () => import("./bytes/ecc-base.ts"),
+  simd: () => import("./bytes/ecc-simd.ts"),
   relaxed: () => import("./bytes/ecc-relaxed.ts"),
 };
 const RSA: Chunks = {

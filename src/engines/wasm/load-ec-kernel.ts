@@ -5,11 +5,11 @@ import { ECDSA_ANSWERS, fromHex } from "../self-test-vectors.ts";
 import { bindEcKernel, type EcKernel } from "./ec-kernel.ts";
 import { EcOperations } from "./ec-operations.ts";
 import { ModuleLoader } from "./module.ts";
-import { probeFusedMultiplyAdd } from "./probe.ts";
+import { probeFusedMultiplyAdd, probeSwizzle } from "./probe.ts";
 
 export const ecLoader: ModuleLoader<EcKernel> = new ModuleLoader({
   bind: bindEcKernel,
-  isSupported: (build) => build === "relaxed" && probeFusedMultiplyAdd(),
+  isSupported: (build) => (build === "relaxed" ? probeFusedMultiplyAdd() : probeSwizzle(build)),
   answersRightly,
 });
 

@@ -1,7 +1,7 @@
 /** The kernels as modules of a Worker; its V8 always has SIMD, and relaxed SIMD is proved before it serves. */
 
-import eccBase from "../../ecc-base.wasm";
 import eccRelaxed from "../../ecc-relaxed.wasm";
+import eccSimd from "../../ecc-simd.wasm";
 import relaxed from "../../relaxed.wasm";
 import rsaBase from "../../rsa-base.wasm";
 import rsaRelaxed from "../../rsa-relaxed.wasm";
@@ -13,6 +13,6 @@ import { rsaLoader } from "./load-rsa-kernel.ts";
 /** Gives the loaders the imported modules. */
 export async function provideKernels(): Promise<void> {
   mainLoader.provide({ simd, relaxed });
-  ecLoader.provide({ base: eccBase, relaxed: eccRelaxed });
+  ecLoader.provide({ simd: eccSimd, relaxed: eccRelaxed });
   rsaLoader.provide({ base: rsaBase, relaxed: rsaRelaxed });
 }
