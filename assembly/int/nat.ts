@@ -244,8 +244,11 @@ export function negativeInverse32(d: u32): u32 {
   return 0 - inverse;
 }
 
-/** Returns a number below the divisor, or the divisor itself, that is a / 2^(32 words). Time: depends on words alone. */
-function residueScaled(a: usize, words: u32, divisor: u32): u32 {
+/**
+ * Returns a number below the divisor, or the divisor itself, that is a secret number / 2^(32 words) modulo a divisor as that
+ * of `natResidue`: a multiple of the same factors of it. Time: depends on words alone.
+ */
+export function natResidueScaled(a: usize, words: u32, divisor: u32): u32 {
   const inverse = negativeInverse32(divisor);
   let rest: u64 = 0;
   for (let i: usize = 0; i < 4 * <usize>words; i += 4) {
@@ -259,7 +262,7 @@ function residueScaled(a: usize, words: u32, divisor: u32): u32 {
 
 /** Tells whether an odd public divisor, 3 to 2^31 - 1, divides a secret number: 1 or 0. Time: depends on words alone. */
 export function natResidueZero(a: usize, words: u32, divisor: u32): u32 {
-  return zeroBit32(residueScaled(a, words, divisor));
+  return zeroBit32(natResidueScaled(a, words, divisor));
 }
 
 /** Returns a secret number modulo an odd public divisor, 3 to 2^31 - 1. Time: depends on words and the divisor. */
@@ -271,7 +274,7 @@ export function natResidue(a: usize, words: u32, divisor: u32): u32 {
     power = (power * power) % modulus;
     if ((((words + 1) >> bit) & 1) !== 0) power = (power * (0x100000000 % modulus)) % modulus;
   }
-  const product: u64 = <u64>residueScaled(a, words, divisor) * power;
+  const product: u64 = <u64>natResidueScaled(a, words, divisor) * power;
   const rest: u64 = (product + <u64>(<u32>product * negativeInverse32(divisor)) * modulus) >> 32;
   const reduced: u64 = rest - modulus;
   return <u32>(reduced + (modulus & maskOf(reduced >> 63)));

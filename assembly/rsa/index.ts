@@ -8,6 +8,19 @@ import { RSA_INPUT as INPUT, RSA_OUTPUT as OUTPUT, RSA_BLOCKS_LENGTH } from "./m
 import { pairPrepare, pairWipe } from "./pair";
 
 export {
+  RSA_CANDIDATES,
+  RSA_CANDIDATES_LENGTH,
+  rsaGenerateBegin,
+  rsaGenerateConfirm,
+  rsaGenerateKeep,
+  rsaGenerateKey,
+  rsaGenerateSieve,
+  rsaGenerateWaiting,
+  rsaLoadPrimes,
+  rsaTestCandidates,
+  rsaWipeKeygen,
+} from "./keygen";
+export {
   RSA_INPUT,
   RSA_KEY_PARTS,
   RSA_OUTPUT,
@@ -15,6 +28,17 @@ export {
   RSA_PUBLIC_COUNT,
   RSA_RANDOM,
 } from "./memory";
+export {
+  RSA_DIGESTS,
+  RSA_MESSAGE,
+  rsaDecodeOaep,
+  rsaEncodeOaep,
+  rsaEncodePkcs1,
+  rsaEncodePss,
+  rsaVerifyPkcs1,
+  rsaVerifyPss,
+  rsaWipePadding,
+} from "./padding";
 export { rsaBlind, rsaDropPrivate, rsaLoadPrivate, rsaPrivate } from "./private";
 export { rsaDropPublic, rsaLoadPublic, rsaPublic, rsaPublicPair } from "./public";
 
