@@ -8,14 +8,19 @@ import { bindRsaKernel, type RsaKernel } from "../../src/engines/wasm/rsa-kernel
 export const TARGETS = ["release", "relaxed", "debug", "relaxed-debug"] as const;
 export type Target = (typeof TARGETS)[number];
 
-async function instantiate(target: Target, entry?: string): Promise<WebAssembly.Exports> {
+async function instantiate(
+  target: Target,
+  entry?: string,
+): Promise<{ readonly module: WebAssembly.Module; readonly exports: WebAssembly.Exports }> {
   setFlagsFromString("--experimental-wasm-relaxed-simd");
   const wasm = await compileKernel({ module: "rsa", target, ...(entry === undefined ? {} : { entry }) });
-  return new WebAssembly.Instance(new WebAssembly.Module(wasm)).exports;
+  const module = new WebAssembly.Module(wasm);
+  return { module, exports: new WebAssembly.Instance(module).exports };
 }
 
 export async function makeKernel(target: Target): Promise<RsaKernel> {
-  return bindRsaKernel(await instantiate(target));
+  const { exports, module } = await instantiate(target);
+  return bindRsaKernel(exports, module);
 }
 
 /** The exports of assembly/probe-rsa.ts. */
@@ -75,7 +80,8 @@ export interface Probe extends RsaProbe {
 export const place = (index: number): number => 0x30000 + 0x800 * index;
 
 export async function makeProbe(target: Target): Promise<Probe> {
-  const exports = (await instantiate(target, "assembly/probe-rsa.ts")) as unknown as RsaProbe;
+  const { exports: all } = await instantiate(target, "assembly/probe-rsa.ts");
+  const exports = all as unknown as RsaProbe;
   const view = new DataView(exports.memory.buffer);
   if (exports.pairPrepare() !== 1) throw new Error("this machine has no fused multiply-add");
   return {

@@ -1,6 +1,14 @@
 /** RSA keys for tests: the same ones on every run, made of primes from a seed. */
 
-import { checkPrimeSync, createHash, createPrivateKey, type KeyObject } from "node:crypto";
+import {
+  checkPrimeSync,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generatePrimeSync,
+  type KeyObject,
+} from "node:crypto";
+import { encodeRsaPkcs8, encodeRsaSpki } from "../../src/engines/key-encoding.ts";
 
 export interface RsaNumbers {
   readonly bits: number;
@@ -79,6 +87,22 @@ export function seededKeys(seed: string, bits: number, count: number): RsaNumber
   return keys;
 }
 
+/** Makes `count` keys of new primes, as few as pairs allow. */
+export function randomKeys(bits: number, count: number): RsaNumbers[] {
+  const primes: bigint[] = [];
+  const keys: RsaNumbers[] = [];
+  while (keys.length < count) {
+    const prime = generatePrimeSync(bits / 2, { bigint: true });
+    if (prime % 65537n === 1n) continue;
+    for (const other of primes) {
+      const key = rsaNumbers(prime, other);
+      if (keys.length < count && key.bits === bits) keys.push(key);
+    }
+    primes.push(prime);
+  }
+  return keys;
+}
+
 export function toBytes(value: bigint, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let rest = value;
@@ -124,4 +148,21 @@ export function keyObjectOf(key: RsaNumbers): KeyObject {
       qi: text(qInv),
     },
   });
+}
+
+/** Gives the key in the encodings that engines take, and to node:crypto. */
+export function encodedKeyOf(key: RsaNumbers): {
+  readonly pkcs8: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+} {
+  const fields = { ...partsOf(key), d: toBytes(key.d, key.bits / 8) };
+  const privateKey = keyObjectOf(key);
+  return {
+    pkcs8: encodeRsaPkcs8(fields),
+    spki: encodeRsaSpki(fields),
+    privateKey,
+    publicKey: createPublicKey(privateKey),
+  };
 }

@@ -18,6 +18,8 @@ import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
 import { rsaLoader } from "./load-rsa-kernel.ts";
 import type { RelaxedSimd, WasmBuild } from "./module.ts";
+import { WasmRsa } from "./rsa.ts";
+import { RsaOperations } from "./rsa-operations.ts";
 import { WasmState } from "./state.ts";
 
 export interface WasmEngineOptions {
@@ -48,6 +50,9 @@ const CAPABILITIES: Capabilities = {
   ecdsaFormat: ["der", "p1363", "recoverable"],
   ecdsaSignable: ["message", "digest"],
   ecdh: CURVE_NAMES,
+  rsa: ["RSA-2048", "RSA-3072", "RSA-4096"],
+  rsaPadding: ["pss", "pkcs1", "oaep"],
+  rsaHash: HASH_NAMES,
   hmac: HASH_NAMES,
   hash: HASH_NAMES,
   hkdf: HASH_NAMES,
@@ -73,7 +78,7 @@ function readModules(wasm: WasmEngineOptions["wasm"]): WasmModules {
 
 /**
  * Creates an engine with keys and self-tests of its own over the realm's one instance of the best build of each module.
- * The module of elliptic curves is compiled at their first use, unless it is given.
+ * The modules of elliptic curves and of RSA are compiled at their first use, unless they are given.
  *
  * @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses WebAssembly or the build asked for;
  *   `InvalidParameter` for a module that is not of these kernels
@@ -84,13 +89,19 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const { main, ecc, rsa } = readModules(wasm);
   const kernel = main === undefined ? mainLoader.best(relaxedSimd, build) : mainLoader.ofModule(main);
   const givenEcKernel = ecc === undefined ? undefined : ecLoader.ofModule(ecc);
-  if (rsa !== undefined) rsaLoader.ofModule(rsa);
+  const givenRsaKernel = rsa === undefined ? undefined : rsaLoader.ofModule(rsa);
   const selfTests = new SelfTests();
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
   const aesGcm = new WasmAesGcm(kernel, selfTests);
   const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, build));
   const ecKeys = new EcKeys(ecOperations);
+  // The module of RSA has no build between the plain and the relaxed one.
+  const rsaBuild = build === "simd" ? "base" : build;
+  const wasmRsa = new WasmRsa(
+    state,
+    new RsaOperations(() => givenRsaKernel ?? rsaLoader.best(relaxedSimd, rsaBuild), hashKernel),
+  );
   return {
     name: "wasm",
     build: kernel.build,
@@ -98,6 +109,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     aesGcm,
     ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel, options.verifySignatures === true),
     ecdh: wasmEcdh(state, ecKeys, ecOperations),
+    rsa: wasmRsa,
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),
@@ -108,6 +120,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
       aesGcm.close();
       ecKeys.destroyAll();
       ecOperations.close();
+      wasmRsa.close();
     },
   };
 }

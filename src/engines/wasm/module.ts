@@ -27,7 +27,7 @@ export type BuildSources = Readonly<Partial<Record<WasmBuild, BuildSource>>>;
 /** What a loader must know of its module. */
 export interface ModuleFacts<Kernel> {
   /** @throws KmsError `InvalidParameter` where these are the exports of another module */
-  bind(exports: WebAssembly.Exports): Kernel;
+  bind(exports: WebAssembly.Exports, module: WebAssembly.Module): Kernel;
   /** Tells whether the runtime really has the instructions of a build. */
   isSupported(build: "simd" | "relaxed"): boolean;
   /** Computes known answers in the kernels; leaves nothing behind. */
@@ -173,7 +173,7 @@ export class ModuleLoader<Kernel> {
         { cause },
       );
     }
-    return this.#facts.bind(exports);
+    return this.#facts.bind(exports, module);
   }
 }
 
