@@ -45,7 +45,7 @@ import { RSA_KEY_PARTS, RSA_KEY_PARTS_LENGTH, RSA_OUTPUT, RSA_RANDOM, RSA_RANDOM
 import { pairEnter, pairLeave, pairLoad, pairPower, pairWipe } from "./pair";
 import { isKeySize, PART_DP, PART_DQ, PART_E, PART_N, PART_P, PART_Q, PART_QINV } from "./parts";
 import { millerRabinRound } from "./primes";
-import { hasSmallFactor } from "./small-primes";
+import { hasSmallFactor, makeSmallPrimes } from "./small-primes";
 
 export { RSA_CANDIDATES, RSA_CANDIDATES_LENGTH } from "./keygen-memory";
 
@@ -81,6 +81,7 @@ export function rsaGenerateBegin(bits: u32): u32 {
   const count: u32 = wordsOf(bits);
   if (count === 0) return 0;
   rsaWipeKeygen();
+  makeSmallPrimes();
   words = count;
   return 1;
 }

@@ -1,5 +1,5 @@
 /**
- * Division of candidates by the odd primes below 2^13. The table is computed once, from nothing secret: products of a few
+ * Division of candidates by the odd primes below 2^13. The table is computed from nothing secret: products of a few
  * primes each, and for each prime its inverse modulo 2^32, with which a multiplication tells multiples from other numbers.
  */
 
@@ -16,11 +16,12 @@ const PRIME_STEP: usize = 8;
 /** Marks of composites while the table is made. */
 const MARKS: usize = SMALL_PRIMES + 0x6000;
 
-// How many products there are; 0 before the table is made. A public fact.
+// How many products there are. A public fact.
 let productCount: u32 = 0;
 
-/** Makes the table. Source: the sieve of Eratosthenes over odd numbers. Time: constant. */
-function makeTable(): void {
+/** Makes the table that `hasSmallFactor` reads. Source: the sieve of Eratosthenes over odd numbers. Time: constant. */
+export function makeSmallPrimes(): void {
+  productCount = 0;
   const half: u32 = BOUND >> 1;
   memory.fill(MARKS, 0, <usize>half);
   let prime: usize = PRIMES;
@@ -62,7 +63,6 @@ function storeProduct(product: u32, members: u32): void {
  * thrown away, and the next one owes it nothing; for one that is kept the time is always the same.
  */
 export function hasSmallFactor(number: usize, words: u32, unfit: u32): u32 {
-  if (productCount === 0) makeTable();
   let multiples: u32 = unfit;
   let prime: usize = PRIMES;
   const end: usize = SMALL_PRIMES + PRODUCT_STEP * <usize>productCount;

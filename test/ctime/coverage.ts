@@ -15,6 +15,10 @@ export const PUBLIC_EXPORTS: Readonly<Record<string, string>> = {
   rsaPublic: "Public keys are public, and so is what they are used on.",
   rsaPublicPair: "The same, two at once.",
   rsaDropPublic: "Public keys are public.",
+  rsaEncodePkcs1: "A signature reveals its block.",
+  rsaVerifyPkcs1: "Signatures and their blocks are public.",
+  rsaEncodePss: "A signature reveals its block, the salt included.",
+  rsaVerifyPss: "Signatures and their blocks are public.",
   eccDecodePoint: "Public keys are public.",
 };
 
