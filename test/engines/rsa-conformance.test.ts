@@ -1,7 +1,7 @@
 /** Runs the RSA conformance suites over every engine that serves RSA. */
 
 import { createNodeEngine } from "../../src/engines/node/index.ts";
-import { createWasmEngine } from "../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { describeRsa } from "../conformance/rsa.ts";
 import { describeRsaKeys } from "../conformance/rsa-keys.ts";
 import { createSyncWebCryptoEngine } from "../support/sync-engine.ts";

