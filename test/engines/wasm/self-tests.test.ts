@@ -1,13 +1,25 @@
 /** Breaks each self-test of the wasm engine in turn, and sees that the engine then serves nothing at all. */
 
 import { afterEach, describe, expect, test } from "vitest";
-import type { Engine } from "../../../src/engines/engine.ts";
+import type { Engine, RsaPublicKey } from "../../../src/engines/engine.ts";
+import { encodeRsaSpki, readRsaPkcs8 } from "../../../src/engines/key-encoding.ts";
+import { fromHex, RSA_ANSWER } from "../../../src/engines/self-test-vectors.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { codeOf, served } from "../../conformance/engine-support.ts";
 
 const flag = globalThis as { KEYPLANE_BREAK_SELF_TEST?: string | undefined };
 
 const bytes = new Uint8Array(16);
+const RSA_KEY = fromHex(RSA_ANSWER.pkcs8);
+
+function publicKeyOf(engine: Engine): RsaPublicKey {
+  return served(engine, "rsa").importPublicKey(encodeRsaSpki(readRsaPkcs8(RSA_KEY)));
+}
+
+function verifyWith(engine: Engine, verify: "verifyPkcs1" | "verifyPss"): boolean {
+  const digest = new Uint8Array(32);
+  return served(engine, "rsa")[verify](publicKeyOf(engine), digest, new Uint8Array(256), { hash: "SHA-256" });
+}
 
 /** The first call that needs each self-test. */
 const CALLS: readonly (readonly [string, (engine: Engine) => unknown])[] = [
@@ -19,6 +31,13 @@ const CALLS: readonly (readonly [string, (engine: Engine) => unknown])[] = [
   ["aes-kw", (engine) => served(engine, "aesKw").unwrap(bytes, bytes)],
   ["aes-kwp", (engine) => served(engine, "aesKwp").wrap(bytes, bytes)],
   ["aes-kwp", (engine) => served(engine, "aesKwp").unwrap(bytes, bytes)],
+  ["rsa-pkcs1", (engine) => served(engine, "rsa").importPrivateKey(RSA_KEY)],
+  ["rsa-pkcs1", (engine) => verifyWith(engine, "verifyPkcs1")],
+  ["rsa-pss", (engine) => verifyWith(engine, "verifyPss")],
+  [
+    "rsa-oaep",
+    (engine) => served(engine, "rsa").encryptOaep(publicKeyOf(engine), bytes, { hash: "SHA-256" }),
+  ],
 ];
 
 describe("the self-tests of the wasm engine", () => {
