@@ -19,7 +19,7 @@ import { loadPublicKey } from "./verify";
 export function deriveItem<C>(): void {
   const item: usize = itemAt(0);
   loadPublicKey<C>(item);
-  storeOddMultiples<C>(ECC_SMALL_TABLES, PEER_POINTS, false);
+  storeOddMultiples<C>(ECC_SMALL_TABLES, PEER_POINTS);
   elementOfBytes(PRIVATE, item + ITEM_EXTRA);
   readBlind(item + ITEM_RANDOM);
   if (sizeof<C>() === 4) multiplyByWindows<C>(PRIVATE, ECC_SMALL_TABLES);

@@ -11,6 +11,7 @@ import { decodePoint } from "./encoding";
 import { constants, P256, Secp256k1 } from "./field";
 import { GENERATOR_X } from "./generated/constants";
 import { ITEM_EXTRA, ITEM_KEY, ITEM_POINT, ITEM_RESULT, ITEM_SIGNATURE, ITEM_TABLE, itemAt } from "./items";
+import { storeLargeTable, storeWideTable } from "./large-table";
 import {
   ECC,
   ECC_ITEM_COUNT,
@@ -26,7 +27,6 @@ import {
 import { storeGeneratorPairs } from "./pair-verify";
 import { publicKeyOfItem, signItems } from "./sign";
 import { TABLE_BASE } from "./state";
-import { storeLargeTable, storeWideTable } from "./table";
 import { loadPublicKey, verifyItems } from "./verify";
 
 export { ECC_ITEM_COUNT, ECC_ITEM_LENGTH, ECC_ITEMS, ECC_KEY_COUNT } from "./memory";

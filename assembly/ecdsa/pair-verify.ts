@@ -27,9 +27,9 @@ import {
   storePairs,
 } from "./pair-point";
 import { P2, ZZ } from "./pair-state";
-import { addMixedVartime, POINT_LENGTH, Y, Z } from "./point";
+import { doublePoint, POINT_LENGTH } from "./point";
 import { SIGN_1, SIGN_2 } from "./split";
-import { DIGITS, PICKED, RECODED, SUM } from "./state";
+import { DIGITS, RECODED, S1, S2, SUM } from "./state";
 import {
   ENTRY_LENGTH,
   WIDE_BITS,
@@ -70,15 +70,19 @@ function mayBeZero<C>(): bool {
   return abs<f64>(multiple) < MOST_MULTIPLES && (sizeof<C>() === 4 || multiple * 4294968273 === low);
 }
 
-/** Brings SUM_PAIR and PICKED_PAIR to elements, adds there whatever they are, and comes back. */
-function addSlowly<C>(eight: bool): void {
-  leaveSum<C>(eight);
-  const scale: f64 = sizeof<C>() === 4 && !eight ? 8 : 1;
-  leavePair<C>(PICKED, PICKED_PAIR, 0, scale);
-  leavePair<C>(PICKED + Y, PICKED_PAIR, 8, scale);
-  addMixedVartime<C>(SUM, SUM, PICKED);
-  infinite = fieldIsZeroVartime<C>(SUM + Z) !== 0;
-  enterSum<C>(eight);
+/** Finishes an addition whose H may be zero: P2 holds H and R. */
+function finishSlowly<C>(eight: bool): void {
+  leavePair<C>(S1, P2, 0, 1);
+  leavePair<C>(S2, P2, 8, 1);
+  if (fieldIsZeroVartime<C>(S1) === 0) {
+    finishPair<C>(SUM_PAIR, SUM_PAIR, eight);
+  } else if (fieldIsZeroVartime<C>(S2) === 0) {
+    infinite = true;
+  } else {
+    leaveSum<C>(eight);
+    doublePoint<C>(SUM, SUM);
+    enterSum<C>(eight);
+  }
 }
 
 /** Adds PICKED_PAIR to SUM_PAIR, whatever they are. */
@@ -90,7 +94,7 @@ export function addPickedVartime<C>(eight: bool): void {
     return;
   }
   comparePair<C>(SUM_PAIR, PICKED_PAIR);
-  if (mayBeZero<C>()) addSlowly<C>(eight);
+  if (mayBeZero<C>()) finishSlowly<C>(eight);
   else finishPair<C>(SUM_PAIR, SUM_PAIR, eight);
 }
 

@@ -7,10 +7,17 @@ import { constants } from "./field";
 import { ORDER, ORDER_30, ORDER_INVERSE_29, ORDER_INVERSE_30, ORDER_R2 } from "./generated/constants";
 import { T0, WORDS } from "./state";
 
-/** Multiplies: out ← a · b / 2^261, below 1.01 n, with limbs of 29 bits. Time: constant. */
-export function orderMultiply<C>(out: usize, a: usize, b: usize): void {
-  const curve: usize = constants<C>();
+/**
+ * Multiplies modulo the order of the curve with these constants: out ← a · b / 2^261, below 1.01 n, with limbs of 29 bits.
+ * Time: constant.
+ */
+export function multiplyModuloOrder(curve: usize, out: usize, a: usize, b: usize): void {
   montgomeryMultiply(out, a, b, curve + ORDER, load<u64>(curve + ORDER_INVERSE_29));
+}
+
+/** Multiplies as `multiplyModuloOrder` does. Time: constant. */
+export function orderMultiply<C>(out: usize, a: usize, b: usize): void {
+  multiplyModuloOrder(constants<C>(), out, a, b);
 }
 
 /** Brings a scalar into Montgomery form. Time: constant. */

@@ -1,9 +1,18 @@
 /** ECDSA signatures (FIPS 186-5, 6.4) in batches that share their two inversions, and public keys of scalars. */
 
 import { maskOf } from "../ct";
-import { addLimbs, carryLimbs, copyElement, isZero, notBelow, reduceOnce, selectElement } from "../int/limbs";
+import {
+  addLimbs,
+  carryLimbs,
+  copyElement,
+  isZero,
+  notBelow,
+  reduceFully,
+  reduceOnce,
+  selectElement,
+} from "../int/limbs";
 import { constants, fieldInvert, fieldMultiply, fieldSquare, leaveField } from "./field";
-import { ORDER } from "./generated/constants";
+import { ORDER, ORDER_R2 } from "./generated/constants";
 import {
   ITEM_DIGEST,
   ITEM_EXTRA,
@@ -26,9 +35,9 @@ import {
   elementOfBytes,
   enterOrder,
   isScalar,
+  multiplyModuloOrder,
   orderInvert,
   orderMultiply,
-  orderReduce,
 } from "./scalar";
 import { BLIND, DIGEST, PRIVATE, RUNNING, S0, S1, S2, S3, SUM } from "./state";
 
@@ -62,15 +71,21 @@ function commit<C>(item: usize, table: usize, hash: u32, hedged: bool): void {
   enterOrder<C>(factor, factor);
 }
 
+/** Computes r and s of an item from the inverses of its nonce, in S3, and of its Z, in S2. Time: constant. */
+function respond<C>(item: usize, lowS: bool): void {
+  affineOf<C>(item + ITEM_POINT, S2);
+  writeSignature(item, lowS, constants<C>());
+}
+
 /**
- * Computes r and s of an item from the inverses of its nonce, in S3, and of its Z, in S2. An s above n / 2 is replaced where
+ * Computes r and s of an item from the inverse of its nonce, in S3, and its nonce's point, in S0 and S1, on the curve with
+ * these constants. An s above n / 2 is replaced where
  * `lowS` asks for it.
  *
  * Time: constant.
  */
-function respond<C>(item: usize, lowS: bool): void {
-  const order: usize = constants<C>() + ORDER;
-  affineOf<C>(item + ITEM_POINT, S2);
+function writeSignature(item: usize, lowS: bool, curve: usize): void {
+  const order: usize = curve + ORDER;
   const overflow: u64 = notBelow(S0, order);
   let recovery: u64 = (load<u64>(S1) & 1) | (overflow << 1);
   reduceOnce(S0, order);
@@ -80,11 +95,11 @@ function respond<C>(item: usize, lowS: bool): void {
   elementOfBytes(PRIVATE, item + ITEM_KEY);
   elementOfBytes(DIGEST, item + ITEM_DIGEST);
   reduceOnce(DIGEST, order);
-  enterOrder<C>(S0, S0);
-  orderMultiply<C>(S0, S0, PRIVATE);
+  multiplyModuloOrder(curve, S0, S0, curve + ORDER_R2);
+  multiplyModuloOrder(curve, S0, S0, PRIVATE);
   addLimbs(S0, S0, DIGEST);
-  orderMultiply<C>(S0, S0, S3);
-  orderReduce<C>(S0, S0);
+  multiplyModuloOrder(curve, S0, S0, S3);
+  reduceFully(S0, S0, order);
   const bad: u64 = whole | isZero(S0);
 
   for (let i: usize = 0; i < 72; i += 8) store<u64>(S1 + i, load<u64>(order + i) - load<u64>(S0 + i));

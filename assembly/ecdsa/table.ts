@@ -6,7 +6,7 @@
 import { copyElement, pack, reduceToWords, unpack } from "../int/limbs";
 import { constants, fieldInvertVartime, fieldMultiply, fieldSquare } from "./field";
 import { FIELD_ONE, PRIME } from "./generated/constants";
-import { addMixed, copyPoint, doublePoint, POINT_LENGTH, Y, Z } from "./point";
+import { addMixed, doublePoint, POINT_LENGTH, Y, Z } from "./point";
 import { T0, TABLE_AFFINE, TABLE_BASE, TABLE_INVERSE, TABLE_POINTS, TABLE_SCALE, TABLE_STEP } from "./state";
 
 /** Bytes of a point in a table. */
@@ -23,7 +23,7 @@ const PREFIX: usize = POINT_LENGTH;
 const PLACE_LENGTH: usize = POINT_LENGTH + 80;
 
 /** Returns where a point is kept while a table is built. */
-function placeOf(index: u32): usize {
+export function placeOf(index: u32): usize {
   return TABLE_POINTS + PLACE_LENGTH * <usize>index;
 }
 
@@ -37,11 +37,15 @@ function scaleDown<C>(out: usize, point: usize, inverse: usize): void {
 
 /** Writes an affine point to a table. Works in T0. */
 export function storeEntry<C>(entry: usize, affine: usize): void {
-  const prime: usize = constants<C>() + PRIME;
-  reduceToWords(T0, affine, prime);
-  pack(entry, T0);
-  reduceToWords(T0, affine + Y, prime);
-  pack(entry + 32, T0);
+  storeModulo(entry, affine, constants<C>() + PRIME);
+}
+
+/** Writes an affine point, modulo this prime, to a table. Works in T0. */
+export function storeModulo(entry: usize, affine: usize, prime: usize): void {
+  for (let i: usize = 0; i < 2; ++i) {
+    reduceToWords(T0, affine + Y * i, prime);
+    pack(entry + 32 * i, T0);
+  }
 }
 
 /** Reads a point of a table: out ← x, y. Time: constant. */
@@ -51,10 +55,11 @@ export function loadEntry(out: usize, entry: usize): void {
 }
 
 /**
- * Writes the points at places 0 to kept - 1 to a table; a last one, if count is above kept, goes to TABLE_BASE. None is
- * infinity; each Z lacks the factor that is the Z of TABLE_STEP.
+ * Writes the points at places 0 to count - 1 to a table. None is infinity; each Z lacks the factor that is the Z of TABLE_STEP.
+ *
+ * @param stride bytes from one entry to the next
  */
-function storeAffine<C>(table: usize, count: u32, kept: u32): void {
+export function storeAffine<C>(table: usize, count: u32, stride: usize): void {
   copyElement(TABLE_INVERSE, placeOf(0) + Z);
   for (let i: u32 = 1; i < count; ++i) {
     copyElement(placeOf(i) + PREFIX, TABLE_INVERSE);
@@ -68,72 +73,35 @@ function storeAffine<C>(table: usize, count: u32, kept: u32): void {
     fieldMultiply<C>(place + PREFIX, place + PREFIX, TABLE_INVERSE);
     fieldMultiply<C>(TABLE_INVERSE, TABLE_INVERSE, place + Z);
     scaleDown<C>(TABLE_AFFINE, place, place + PREFIX);
-    if (i < kept) {
-      storeEntry<C>(table + ENTRY_LENGTH * <usize>i, TABLE_AFFINE);
-    } else {
-      copyElement(TABLE_BASE, TABLE_AFFINE);
-      copyElement(TABLE_BASE + Y, TABLE_AFFINE + Y);
-    }
+    storeEntry<C>(table + stride * <usize>i, TABLE_AFFINE);
   }
   scaleDown<C>(TABLE_AFFINE, placeOf(0), TABLE_INVERSE);
   storeEntry<C>(table, TABLE_AFFINE);
-}
-
-/** Scales the affine point in TABLE_BASE to the Z of TABLE_STEP: out ← a point with the Z of 1 there. Works in TABLE_SCALE. */
-function storeScaledBase<C>(out: usize): void {
-  const scale: usize = TABLE_STEP + Z;
-  fieldSquare<C>(TABLE_SCALE, scale);
-  fieldMultiply<C>(out, TABLE_BASE, TABLE_SCALE);
-  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, scale);
-  fieldMultiply<C>(out + Y, TABLE_BASE + Y, TABLE_SCALE);
-  copyElement(out + Z, constants<C>() + FIELD_ONE);
 }
 
 /**
  * Writes the odd multiples of the affine point B in TABLE_BASE: (2j + 1) · B for j below count.
  *
  * @param table count entries, out
- * @param count 2..=64, or a multiple of 64, public
- * @param advance whether TABLE_BASE ← 2 · count · B
+ * @param count 2..=64, public
  */
-export function storeOddMultiples<C>(table: usize, count: u32, advance: bool): void {
+export function storeOddMultiples<C>(table: usize, count: u32): void {
   const first: usize = placeOf(0);
   copyElement(first, TABLE_BASE);
   copyElement(first + Y, TABLE_BASE + Y);
   copyElement(first + Z, constants<C>() + FIELD_ONE);
   doublePoint<C>(TABLE_STEP, first);
   // With coordinates scaled by the Z of 2B, 2B is affine; adding needs no constant of the curve, so it works there as well.
-  storeScaledBase<C>(first);
-  const scaledBase: usize = placeOf(WINDOW_POINTS + 1);
-  const next: usize = placeOf(WINDOW_POINTS + 2);
-  copyPoint(scaledBase, first);
-  const atOnce: u32 = min<u32>(count, WINDOW_POINTS);
-  for (let start: u32 = 0; start < count; start += atOnce) {
-    const last: bool = start + atOnce === count;
-    for (let i: u32 = 1; i < atOnce; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
-    if (!last) addMixed<C>(next, placeOf(atOnce - 1), TABLE_STEP);
-    else if (advance) addMixed<C>(placeOf(atOnce), placeOf(atOnce - 1), scaledBase);
-    storeAffine<C>(table + ENTRY_LENGTH * <usize>start, last && advance ? atOnce + 1 : atOnce, atOnce);
-    copyPoint(first, next);
-  }
-}
-
-/** Writes the large table of the affine point in TABLE_BASE, which is public and of the curve's order. */
-export function storeLargeTable<C>(table: usize): void {
-  for (let window: u32 = 0; window < WINDOWS; ++window) {
-    storeOddMultiples<C>(table + WINDOW_LENGTH * <usize>window, WINDOW_POINTS, window + 1 < WINDOWS);
-  }
+  const scale: usize = TABLE_STEP + Z;
+  fieldSquare<C>(TABLE_SCALE, scale);
+  fieldMultiply<C>(first, first, TABLE_SCALE);
+  fieldMultiply<C>(TABLE_SCALE, TABLE_SCALE, scale);
+  fieldMultiply<C>(first + Y, first + Y, TABLE_SCALE);
+  for (let i: u32 = 1; i < count; ++i) addMixed<C>(placeOf(i), placeOf(i - 1), TABLE_STEP);
+  storeAffine<C>(table, count, ENTRY_LENGTH);
 }
 
 /** Windows of a wide table, points in each, and bits that a window covers. */
 export const WIDE_WINDOWS: u32 = 26;
 export const WIDE_POINTS: u32 = 512;
 export const WIDE_BITS: u32 = 10;
-
-/** Writes the wide table of the affine point in TABLE_BASE, as `storeLargeTable` does. */
-export function storeWideTable<C>(table: usize): void {
-  for (let window: u32 = 0; window < WIDE_WINDOWS; ++window) {
-    const entries: usize = table + ENTRY_LENGTH * <usize>(WIDE_POINTS * window);
-    storeOddMultiples<C>(entries, WIDE_POINTS, window + 1 < WIDE_WINDOWS);
-  }
-}

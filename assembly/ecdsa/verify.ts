@@ -110,7 +110,7 @@ function storeLambdaTable(): void {
  * @param generatorTable the large table of G, whose windows hold the odd multiples of 2^(7 i) G
  */
 function multiplyBoth<C>(u: usize, v: usize, generatorTable: usize): void {
-  storeOddMultiples<C>(ECC_SMALL_TABLES, SMALL_COUNT, false);
+  storeOddMultiples<C>(ECC_SMALL_TABLES, SMALL_COUNT);
   if (ASC_FEATURE_RELAXED_SIMD) {
     addBothPairs<C>(u, v, generatorTable);
     return;

@@ -258,9 +258,10 @@ describe.each(CURVES)("pairs of elements modulo the prime of $name", ({ flag, p,
         const step = mod(stream.next().value, n - 1n) + 1n;
         putSum(factor, mod(stream.next().value, p - 1n) + 1n);
         pick(step, eight);
+        let infinite = 0;
         for (let i = 0; i < 40; i++) {
           const doubling = eight === 0 && i % 3 === 2;
-          probe.onSum(flag, eight, doubling ? 0 : 2, 0);
+          infinite = probe.onSum(flag, eight, doubling ? 0 : 2, infinite);
           factor = doubling ? 2n * factor : factor + step;
         }
         expect(readSum()).toBe(expected(factor));

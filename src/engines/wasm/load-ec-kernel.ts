@@ -1,7 +1,7 @@
 /** Loads the module of elliptic curves, which is compiled when an engine first needs it. */
 
 import { equalBytesVartime } from "../../bytes.ts";
-import { ECDSA_ANSWERS, fromHex } from "../self-test-vectors.ts";
+import { ECDH_ANSWERS, fromHex } from "../self-test-vectors.ts";
 import { bindEcKernel, type EcKernel } from "./ec-kernel.ts";
 import { EcOperations } from "./ec-operations.ts";
 import { ModuleLoader } from "./module.ts";
@@ -13,13 +13,17 @@ export const ecLoader: ModuleLoader<EcKernel> = new ModuleLoader({
   answersRightly,
 });
 
-/** Computes the known public key of each curve: arithmetic that rounds twice where it must round once gives another. */
+/**
+ * Computes the known shared secret of each curve, which needs no large table: arithmetic that rounds twice where it must
+ * round once gives another.
+ */
 function answersRightly(kernel: EcKernel): boolean {
   const operations = new EcOperations(() => kernel);
   const isRight = (curve: "P-256" | "secp256k1"): boolean => {
-    const { scalar, point } = ECDSA_ANSWERS[curve];
-    const answer = operations.publicPoint(curve, fromHex(scalar));
-    return answer !== undefined && equalBytesVartime(answer, fromHex(point));
+    const { scalar, peer, shared } = ECDH_ANSWERS[curve];
+    const point = operations.decodePoint(curve, fromHex(peer));
+    if (point === undefined) return false;
+    return equalBytesVartime(operations.derive(curve, fromHex(scalar), point), fromHex(shared));
   };
   const right = isRight("P-256") && isRight("secp256k1");
   operations.close();
