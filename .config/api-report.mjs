@@ -18,6 +18,7 @@ const ENTRIES = [
   ["stream", "keyplane-stream"],
   ["stores/sqlite", "keyplane-stores-sqlite"],
   ["stores/indexeddb", "keyplane-stores-indexeddb"],
+  ["hsm", "keyplane-hsm"],
 ];
 
 /**

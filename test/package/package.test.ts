@@ -44,7 +44,8 @@ describe("package", () => {
       const core = await import("keyplane/core");
       const aesGcm = await import("keyplane/aes-gcm");
       const kernels = await import("keyplane/kernels");
-      console.log([index, engine, stream, sqlite, core, aesGcm, kernels].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
+      const hsm = await import("keyplane/hsm");
+      console.log([index, engine, stream, sqlite, core, aesGcm, kernels, hsm].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
     `);
     expect(names.split("\n")).toEqual([
       "Kms KmsError createRootKeyFile fromVendorBlob memoryStore toVendorBlob",
@@ -54,6 +55,7 @@ describe("package", () => {
       "Kms KmsError fromVendorBlob loadEngine memoryStore toVendorBlob",
       "KmsError loadAesGcm",
       "compileKernels",
+      "Hsm HsmError KmsError",
     ]);
   });
 
@@ -66,7 +68,7 @@ describe("package", () => {
       }
       const open = () => process.getActiveResourcesInfo().filter((name) => !/^(FSReq|CloseReq|Immediate)/.test(name)).sort().join();
       const before = open();
-      for (const entry of ["", "/engine", "/stores/sqlite", "/core", "/aes-gcm", "/kernels", "/stream"]) {
+      for (const entry of ["", "/engine", "/stores/sqlite", "/core", "/aes-gcm", "/kernels", "/stream", "/hsm"]) {
         await import("keyplane" + entry);
       }
       console.log(count, open() === before ? "nothing new" : open());

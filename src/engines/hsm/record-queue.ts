@@ -1,0 +1,405 @@
+/**
+ * Turns calls into records of the pool: copies arguments into an arena at once, submits what one tick gathered in one
+ * piece, and settles each call when its record is done. Arenas are cut into slots of equal size; plaintext is wiped there
+ * before a slot is used again.
+ */
+
+import { copyShort } from "../../bytes.ts";
+import type { NativePool } from "./addon.ts";
+import { FLAG, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
+
+/** One call of the token, as bytes and numbers. */
+export interface TokenCall {
+  readonly op: number;
+  readonly mechanism: number;
+  readonly flags: number;
+  readonly hash?: number;
+  readonly mgfHash?: number;
+  readonly saltLength?: number;
+  readonly iv?: Uint8Array | undefined;
+  /** GCM: aad; verify: the signature. */
+  readonly aux?: Uint8Array | undefined;
+  readonly input: Uint8Array;
+  readonly outputCapacity: number;
+}
+
+/** What became of a call. `ckr` is 0 and `output` there when it succeeded. */
+export interface TokenAnswer {
+  readonly status: number;
+  readonly reason: number;
+  readonly ckr: number;
+  /** Index of a function name. */
+  readonly fn: number;
+  /** Owns its memory. */
+  readonly output?: Uint8Array;
+  /** The iv that was used. */
+  readonly iv?: Uint8Array | undefined;
+  /** The call again, with its bytes copied, when it failed: its caller may have changed its own arrays since. */
+  readonly again?: TokenCall;
+}
+
+export interface QueueLimits {
+  /** Calls that may wait for the token, those it is working on included. */
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** Refused before anything was sent: the queue is full. */
+export const BUSY: TokenAnswer = { status: STATUS.NOT_SENT, reason: REASON.NONE, ckr: 0, fn: 0 };
+
+type Settle = (answer: TokenAnswer) => void;
+
+/** Bytes a slot has, and how many slots an arena of that size has. Larger calls get an arena of their own. */
+const SLOT_CLASSES: readonly { readonly slotBytes: number; readonly slots: number }[] = [
+  { slotBytes: 512, slots: 512 },
+  { slotBytes: 4096, slots: 128 },
+  { slotBytes: 65_536, slots: 16 },
+  { slotBytes: 1 << 20, slots: 2 },
+];
+/** Most memory in arenas; what does not fit waits in ordinary memory. */
+const MAX_ARENA_BYTES: number = 48 * 1024 * 1024;
+/** Records that are submitted without waiting for the end of the tick, so that the token works while we encode. */
+const EAGER_RECORDS = 32;
+const WORDS: number = RECORD_LENGTH / 4;
+const SWEEP_MS = 50;
+const GCM_TAG_LENGTH = 16;
+
+const ALIGNMENT = 8;
+const aligned = (length: number): number => (length + ALIGNMENT - 1) & -ALIGNMENT;
+
+interface Entry {
+  /** Its arrays are the caller's, who may change or transfer them: only that they are there is looked at. */
+  readonly call: TokenCall;
+  readonly settle: Settle;
+  /** Bytes of the slot that are in use. */
+  readonly used: number;
+  /** Bytes of input and output, as the limits count them. */
+  readonly byteLength: number;
+}
+
+interface Arena {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  /** The records; the addon runs on little-endian processors alone. */
+  readonly words: Uint32Array;
+  readonly slotBytes: number;
+  readonly slots: number;
+  readonly dataStart: number;
+  readonly entries: (Entry | undefined)[];
+  next: number;
+  free: number;
+}
+
+/** A call that found no slot, with bytes of its own. */
+interface Waiting {
+  readonly call: TokenCall;
+  readonly settle: Settle;
+  readonly deadline: number;
+  readonly keyRef: number;
+}
+
+export class RecordQueue {
+  readonly #pool: NativePool;
+  readonly #limits: QueueLimits;
+  readonly #arenas: Map<number, Arena> = new Map();
+  readonly #byClass: Arena[][] = SLOT_CLASSES.map(() => []);
+  #arenaBytes = 0;
+  #waiting: Waiting[] = [];
+  #records = 0;
+  #bytes = 0;
+  /** The run of neighbouring slots that is not submitted yet. */
+  #runArena: Arena | undefined;
+  #runFirst = 0;
+  #runCount = 0;
+  #isFlushDue = false;
+  #sweep: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(pool: NativePool, limits: QueueLimits) {
+    this.#pool = pool;
+    this.#limits = limits;
+  }
+
+  /** Calls that have not been answered. */
+  get outstanding(): number {
+    return this.#records;
+  }
+
+  /**
+   * Queues a call; its bytes are copied before this returns.
+   *
+   * @param deadline in milliseconds of `pool.now()`, at least 1
+   * @param settle called once, never before this returns
+   */
+  run(call: TokenCall, keyRef: number, deadline: number, settle: Settle): void {
+    const byteLength = call.input.length + call.outputCapacity;
+    if (this.#records >= this.#limits.records || this.#bytes + byteLength > this.#limits.bytes) {
+      queueMicrotask(() => settle({ ...BUSY, again: ownCall(call) }));
+      return;
+    }
+    this.#records += 1;
+    this.#bytes += byteLength;
+    if (this.#waiting.length > 0 || !this.#place(call, keyRef, deadline, settle)) {
+      this.#waiting.push({ call: ownCall(call), settle, deadline, keyRef });
+      this.#sweepLater();
+    }
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    queueMicrotask(() => {
+      this.#isFlushDue = false;
+      this.#flush();
+    });
+  }
+
+  /** Writes a call into a slot; false when there is none. */
+  #place(call: TokenCall, keyRef: number, deadline: number, settle: Settle): boolean {
+    const ivLength = call.iv?.length ?? 0;
+    const auxLength = call.aux?.length ?? 0;
+    const inputLength = call.input.length;
+    const auxAt = aligned(ivLength);
+    const inputAt = auxAt + aligned(auxLength);
+    const outputAt = inputAt + aligned(inputLength);
+    const used = outputAt + call.outputCapacity;
+    const arena = this.#arenaFor(used);
+    if (arena === undefined) return false;
+
+    let index = arena.next;
+    while (arena.entries[index] !== undefined) index = index + 1 === arena.slots ? 0 : index + 1;
+    arena.next = index + 1 === arena.slots ? 0 : index + 1;
+    arena.free -= 1;
+    arena.entries[index] = { call, settle, used, byteLength: inputLength + call.outputCapacity };
+
+    const { bytes, words } = arena;
+    const data = arena.dataStart + index * arena.slotBytes;
+    if (call.iv !== undefined) copyShort(call.iv, 0, bytes, data, ivLength);
+    if (call.aux !== undefined) bytes.set(call.aux, data + auxAt);
+    if (inputLength < 64) copyShort(call.input, 0, bytes, data + inputAt, inputLength);
+    else bytes.set(call.input, data + inputAt);
+
+    const at = index * WORDS;
+    words[at] = call.op | (call.flags << 8) | ((call.hash ?? 0) << 16) | ((call.mgfHash ?? 0) << 24);
+    words[at + 1] = call.mechanism;
+    words[at + 2] = keyRef;
+    words[at + 3] = GCM_TAG_LENGTH | ((call.saltLength ?? 0) << 16);
+    words[at + 4] = data;
+    words[at + 5] = ivLength;
+    words[at + 6] = data + auxAt;
+    words[at + 7] = auxLength;
+    words[at + 8] = data + inputAt;
+    words[at + 9] = inputLength;
+    words[at + 10] = data + outputAt;
+    words[at + 11] = call.outputCapacity;
+    words[at + 12] = deadline;
+    words[at + 13] = 0;
+    words[at + 14] = 0;
+    words[at + 15] = 0;
+
+    if (this.#runArena !== arena || index !== this.#runFirst + this.#runCount) {
+      this.#flush();
+      this.#runArena = arena;
+      this.#runFirst = index;
+    }
+    this.#runCount += 1;
+    if (this.#runCount >= EAGER_RECORDS) this.#flush();
+    return true;
+  }
+
+  #arenaFor(byteLength: number): Arena | undefined {
+    const index = SLOT_CLASSES.findIndex(({ slotBytes }) => byteLength <= slotBytes);
+    const shape = SLOT_CLASSES[index];
+    if (shape === undefined) {
+      // One slot, gone with its call.
+      return this.#newArena(aligned(byteLength), 1);
+    }
+    const known = this.#byClass[index] ?? [];
+    for (const arena of known) if (arena.free > 0) return arena;
+    const made = this.#newArena(shape.slotBytes, shape.slots);
+    if (made !== undefined) known.push(made);
+    return made;
+  }
+
+  #newArena(slotBytes: number, slots: number): Arena | undefined {
+    const byteLength = slots * (RECORD_LENGTH + slotBytes);
+    // A call larger than the whole allowance still gets its turn, alone.
+    if (this.#arenaBytes + byteLength > MAX_ARENA_BYTES && this.#arenaBytes > 0) return undefined;
+    const { id, buffer } = this.#pool.createArena(slots, slots * slotBytes);
+    this.#arenaBytes += byteLength;
+    const arena: Arena = {
+      id,
+      bytes: new Uint8Array(buffer),
+      words: new Uint32Array(buffer, 0, slots * WORDS),
+      slotBytes,
+      slots,
+      dataStart: slots * RECORD_LENGTH,
+      entries: new Array<Entry | undefined>(slots).fill(undefined),
+      next: 0,
+      free: slots,
+    };
+    this.#arenas.set(id, arena);
+    return arena;
+  }
+
+  /** Hands the run to the pool. */
+  #flush(): void {
+    const arena = this.#runArena;
+    const count = this.#runCount;
+    const first = this.#runFirst;
+    if (arena === undefined || count === 0) return;
+    this.#runCount = 0;
+    this.#runArena = undefined;
+    const refusal = this.#pool.submit(arena.id, first, count);
+    if (refusal === SUBMIT.ACCEPTED) return;
+    const reason = refusal === SUBMIT.CLOSED ? REASON.CLOSED : REASON.NONE;
+    queueMicrotask(() => {
+      for (let index = first; index < first + count; index++) {
+        const entry = arena.entries[index];
+        if (entry === undefined) continue;
+        const again = this.#callOf(arena, index, entry.call);
+        this.#release(arena, index, entry);
+        entry.settle({ ...BUSY, reason, again });
+      }
+    });
+  }
+
+  /** Settles what the pool's ring tells. The pool calls it at most once a turn of the loop. */
+  drain(count: number): void {
+    const { ring } = this.#pool;
+    for (let range = 0; range < count; range++) {
+      const arena = this.#arenas.get(ring[3 * range] ?? 0);
+      const first = ring[3 * range + 1] ?? 0;
+      const word = ring[3 * range + 2] ?? 0;
+      const end = first + (word & 0xffffff);
+      const kind = word >>> 24;
+      if (arena === undefined) throw new Error("internal: the pool names an arena that is not there");
+      for (let index = first; index < end; index++) this.#complete(arena, index, kind);
+    }
+    this.#resume();
+  }
+
+  #complete(arena: Arena, index: number, kind: number): void {
+    const entry = arena.entries[index];
+    if (entry === undefined) throw new Error("internal: the pool completes a record that is not in flight");
+    if (kind === RING.RELEASED) {
+      this.#free(arena, index, entry);
+      return;
+    }
+    if (kind === RING.TIMED_OUT) {
+      // The token may still write here: the slot stays taken until it is released.
+      this.#uncount(entry);
+      const again = this.#callOf(arena, index, entry.call);
+      entry.settle({ status: STATUS.UNKNOWN, reason: REASON.DEADLINE, ckr: 0, fn: 0, again });
+      return;
+    }
+    const at = index * WORDS;
+    const { words } = arena;
+    const ckr = words[at + 13] ?? 0;
+    const last = words[at + 15] ?? 0;
+    const status = last & 0xff;
+    const reason = (last >>> 8) & 0xff;
+    const fn = (last >>> 16) & 0xff;
+    let answer: TokenAnswer;
+    if (status === STATUS.DONE && ckr === 0 && reason === REASON.NONE) {
+      const from = words[at + 10] ?? 0;
+      const length = Math.min(words[at + 14] ?? 0, entry.call.outputCapacity);
+      const output = new Uint8Array(length);
+      if (length < 64) copyShort(arena.bytes, from, output, 0, length);
+      else output.set(arena.bytes.subarray(from, from + length));
+      answer = { status, reason, ckr, fn, output, iv: this.#ivOf(arena, index, entry.call) };
+    } else {
+      answer = { status, reason, ckr, fn, again: this.#callOf(arena, index, entry.call) };
+    }
+    this.#release(arena, index, entry);
+    entry.settle(answer);
+  }
+
+  /** Reads the iv back where the pool may have taken a fresh one. */
+  #ivOf(arena: Arena, index: number, call: TokenCall): Uint8Array | undefined {
+    if (call.iv === undefined || (call.flags & FLAG.FIXED_IV) !== 0) return undefined;
+    const start = arena.dataStart + index * arena.slotBytes;
+    return arena.bytes.slice(start, start + (arena.words[index * WORDS + 5] ?? 0));
+  }
+
+  /** Reads the call back from its slot: the arrays it came in belong to the caller. */
+  #callOf(arena: Arena, index: number, call: TokenCall): TokenCall {
+    const at = index * WORDS;
+    const read = (offset: number): Uint8Array => {
+      const start = arena.words[at + offset] ?? 0;
+      return arena.bytes.slice(start, start + (arena.words[at + offset + 1] ?? 0));
+    };
+    return {
+      ...call,
+      iv: call.iv === undefined ? undefined : read(4),
+      aux: call.aux === undefined ? undefined : read(6),
+      input: read(8),
+    };
+  }
+
+  #release(arena: Arena, index: number, entry: Entry): void {
+    this.#uncount(entry);
+    this.#free(arena, index, entry);
+  }
+
+  #uncount({ byteLength }: { readonly byteLength: number }): void {
+    this.#records -= 1;
+    this.#bytes -= byteLength;
+  }
+
+  #free(arena: Arena, index: number, entry: Entry): void {
+    const start = arena.dataStart + index * arena.slotBytes;
+    arena.bytes.fill(0, start, start + entry.used);
+    arena.entries[index] = undefined;
+    arena.free += 1;
+    if (arena.slots > 1) return;
+    this.#arenas.delete(arena.id);
+    this.#arenaBytes -= RECORD_LENGTH + arena.slotBytes;
+    this.#pool.destroyArena(arena.id);
+  }
+
+  /** Gives slots that became free to the calls that wait for one. */
+  #resume(): void {
+    let placed = 0;
+    for (const { call, settle, deadline, keyRef } of this.#waiting) {
+      if (!this.#place(call, keyRef, deadline, settle)) break;
+      call.input.fill(0);
+      placed += 1;
+    }
+    if (placed === 0) return;
+    this.#waiting = this.#waiting.slice(placed);
+    this.#flush();
+  }
+
+  /** Looks after the deadlines of calls that wait for a slot: the pool does not know them yet. */
+  #sweepLater(): void {
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined;
+      const now = this.#pool.now();
+      this.#settleWaiting(REASON.DEADLINE, ({ deadline }) => deadline <= now);
+      if (this.#waiting.length > 0) this.#sweepLater();
+    }, SWEEP_MS);
+  }
+
+  #settleWaiting(reason: number, isMeant: (waiting: Waiting) => boolean): void {
+    const meant = this.#waiting.filter(isMeant);
+    if (meant.length === 0) return;
+    this.#waiting = this.#waiting.filter((waiting) => !isMeant(waiting));
+    for (const { call, settle } of meant) {
+      this.#uncount({ byteLength: call.input.length + call.outputCapacity });
+      settle({ ...BUSY, reason, again: call });
+    }
+  }
+
+  /** Settles what waits for a slot: the pool is closed. */
+  close(): void {
+    clearTimeout(this.#sweep);
+    this.#settleWaiting(REASON.CLOSED, () => true);
+  }
+}
+
+/** Copies a call and its bytes. */
+export function ownCall(call: TokenCall): TokenCall {
+  return {
+    ...call,
+    iv: call.iv === undefined ? undefined : new Uint8Array(call.iv),
+    aux: call.aux === undefined ? undefined : new Uint8Array(call.aux),
+    input: new Uint8Array(call.input),
+  };
+}
