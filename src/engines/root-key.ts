@@ -1,10 +1,11 @@
 /**
  * From a root key to the key that seals records. The root key itself is wiped as soon as the record key is derived.
- * The store's header and the derivation are docs/key-record.md, [ROOT-1] to [ROOT-7].
+ * The store's header and the derivation are docs/key-record.md, [ROOT-1] to [ROOT-8].
  */
 
 import { copyBytes, ensureBytes } from "../bytes.ts";
 import { ensure, KmsError } from "../errors.ts";
+import type { HardwareKeySource } from "./hardware-keys.ts";
 
 /** Where the root key comes from. */
 export type RootKeyOption =
@@ -12,7 +13,16 @@ export type RootKeyOption =
   | { readonly passphrase: string | Uint8Array }
   | { readonly file: string }
   /** An HKDF key with the usage `deriveBits`, which need not be extractable. */
-  | { readonly cryptoKey: CryptoKey };
+  | { readonly cryptoKey: CryptoKey }
+  | {
+      /** An open Hsm of `keyplane/hsm`. */
+      readonly hsm: HardwareKeySource;
+      /** Of the wrapping key, which is made in the token if it has none of this label. */
+      readonly label: string;
+    };
+
+/** What leads to a root key without a token. */
+export type SoftwareRootKeyOption = Exclude<RootKeyOption, { readonly hsm: HardwareKeySource }>;
 
 /** How a passphrase becomes a root key; kept in the store's header. */
 export type KdfParameters =
@@ -24,7 +34,15 @@ export type KdfParameters =
       readonly p: number;
       readonly salt: string;
     }
-  | { readonly name: "pbkdf2-sha-256"; readonly iterations: number; readonly salt: string };
+  | { readonly name: "pbkdf2-sha-256"; readonly iterations: number; readonly salt: string }
+  | {
+      readonly name: "hsm";
+      readonly label: string;
+      /** CKA_ID of the wrapping key, hexadecimal like the rest. */
+      readonly keyId: string;
+      readonly iv: string;
+      readonly sealed: string;
+    };
 
 /** What only the platform can do for a root key. */
 export interface RootKeyPlatform {
@@ -51,10 +69,11 @@ function invalidRootKey(message: string): KmsError {
  * @throws KmsError `InvalidRootKey`, `InvalidParameter`
  */
 export async function resolveRootKey(
-  option: RootKeyOption,
+  option: SoftwareRootKeyOption,
   kdf: KdfParameters,
   platform: RootKeyPlatform,
 ): Promise<Uint8Array | CryptoKey> {
+  if (kdf.name === "hsm") throw invalidRootKey("This store's root key is in an HSM.");
   if ("passphrase" in option) return fromPassphrase(option.passphrase, kdf, platform);
   if (kdf.name !== "none") throw invalidRootKey("This store was made with a passphrase.");
   if ("cryptoKey" in option) return option.cryptoKey;

@@ -5,7 +5,7 @@
  */
 
 import { KmsError } from "../errors.ts";
-import type { KeyVersion } from "../keys/key.ts";
+import type { KeyIdentity, KeyVersion } from "../keys/key.ts";
 import { materialIdentity } from "../keys/key-record.ts";
 import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
 import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
@@ -31,6 +31,14 @@ import type {
   SealStage,
   TrustedAesKey,
 } from "./engine.ts";
+import { type EcCalls, hardwareAes, hardwareEc, hardwareRsa, type RsaCalls } from "./hardware-bindings.ts";
+import {
+  decodeReference,
+  type HardwareKey,
+  type HardwareKeySpec,
+  type HardwareKeys,
+  type HardwareReference,
+} from "./hardware-keys.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
 import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
@@ -51,12 +59,12 @@ interface AesBinding {
   readonly trusted: BoundAesKey;
 }
 export interface RsaBinding {
-  readonly rsa: Awaitable<Rsa>;
+  readonly rsa: RsaCalls;
   readonly privateKey: RsaPrivateKey;
   readonly publicKey: RsaPublicKey;
 }
 export interface EcBinding {
-  readonly ecdsa: Awaitable<Ecdsa>;
+  readonly ecdsa: EcCalls;
   readonly privateKey: EcPrivateKey;
   readonly publicKey: EcPublicKey;
 }
@@ -64,6 +72,11 @@ export interface EciesBinding {
   readonly engine: EciesEngine;
   readonly privateKey: EcPrivateKey;
   readonly publicKey: EcPublicKey;
+}
+/** A key in a token, as itself and as what seals and opens. */
+interface HardwareBinding {
+  readonly key: HardwareKey;
+  readonly aes: BoundAesKey;
 }
 /** HMAC takes key bytes, not a handle: they stay here, under the engines, and are wiped with the rest. */
 export interface HmacBinding {
@@ -76,6 +89,8 @@ interface Slot {
   rsa?: RsaBinding;
   ec: Partial<Record<EngineName, EcBinding>>;
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
+  /** Of a key in a token, which then has no handle in another engine but for its public half. */
+  hardware?: HardwareBinding;
   /** Bindings that an engine still makes, by primitive and engine, so that none is made twice. */
   readonly pending: Map<string, Promise<unknown>>;
   /** The version was let go: what arrives late is destroyed. */
@@ -91,8 +106,10 @@ export class Router {
   readonly #vault: KeyVault;
   readonly #aesRoutes: readonly Route[];
   readonly #bulkKeys: BulkKeys = new BulkKeys();
+  readonly #hardware: HardwareKeys | undefined;
 
-  constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault) {
+  constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault, hardware?: HardwareKeys) {
+    this.#hardware = hardware;
     this.#engine = engine;
     this.#choice = choice;
     this.#vault = vault;
@@ -109,6 +126,12 @@ export class Router {
    * @throws KmsError `Rejected.RecordCorrupt` naming the key
    */
   #withMaterial<T>(version: KeyVersion, use: (material: Uint8Array) => MaybePromise<T>): MaybePromise<T> {
+    // What is stored for a hardware key finds it in its token and must never pass for key bytes.
+    if (version.key.isHardware) throw new Error("internal: a hardware key has no material here");
+    return this.#withRecord(version, use);
+  }
+
+  #withRecord<T>(version: KeyVersion, use: (material: Uint8Array) => MaybePromise<T>): MaybePromise<T> {
     const { identity } = version.key;
     const opened = this.#vault.open(materialIdentity(identity, version.keyVersionId), version.sealedMaterial);
     return whenReady(opened, (material) => {
@@ -174,6 +197,7 @@ export class Router {
     slot: Slot,
     routes: readonly Route[],
   ): MaybePromise<BoundAesKey> {
+    if (version.key.isHardware) return whenReady(this.#bindHardware(version), ({ aes }) => aes);
     const facts = materialOf(version.key.identity.spec);
     if (facts.type !== "aes") throw new Error("internal: not an AES key");
     const engine = chooseRoute(
@@ -220,20 +244,99 @@ export class Router {
     const facts = materialOf(version.key.identity.spec);
     if (facts.type !== "rsa") throw new Error("internal: not an RSA key");
     const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
+    const { modulusBits } = facts;
     return this.#keep<RsaBinding>(
       slot,
       "rsa",
-      () =>
-        whenReady(
+      () => {
+        if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
+        return whenReady(
           this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
           (privateKey) =>
             whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
-        ),
+        );
+      },
       (made) => {
         slot.rsa = made;
       },
       ({ privateKey }) => privateKey.destroy(),
     );
+  }
+
+  /** The token that keys of protection level HSM live in. @throws KmsError `ServiceUnavailableTemporary` without one */
+  hardwareKeys(): HardwareKeys {
+    if (this.#hardware === undefined) {
+      throw new KmsError(
+        "ServiceUnavailableTemporary",
+        "The key is in an HSM, and none was given to Kms.open.",
+      );
+    }
+    return this.#hardware;
+  }
+
+  hasHardware(): boolean {
+    return this.#hardware !== undefined;
+  }
+
+  /** Finds a version of a hardware key. @throws KmsError `ServiceUnavailableTemporary` without a token */
+  hardware(version: KeyVersion): MaybePromise<HardwareKey> {
+    return whenReady(this.#bindHardware(version), ({ key }) => key);
+  }
+
+  #bindHardware(version: KeyVersion): MaybePromise<HardwareBinding> {
+    const slot = slotOf(version);
+    if (slot.hardware !== undefined) return slot.hardware;
+    const token = this.hardwareKeys();
+    const { facts, usage } = hardwareFacts(version.key.identity);
+    return this.#keep<HardwareBinding>(
+      slot,
+      "hardware",
+      () =>
+        whenReady(this.#reference(version), (reference) => {
+          const key = token.bind(reference, facts, usage);
+          return { key, aes: hardwareAes(key) };
+        }),
+      (made) => {
+        slot.hardware = made;
+      },
+      ({ key }) => key.release(),
+    );
+  }
+
+  /** Reads what the store has in the place of a hardware key's material. */
+  #reference(version: KeyVersion): MaybePromise<HardwareReference> {
+    return this.#withRecord(version, decodeReference);
+  }
+
+  #hardwareRsa(version: KeyVersion, software: Awaitable<Rsa>, modulusBits: number): MaybePromise<RsaBinding> {
+    const hash = (name: HashName, message: Uint8Array): MaybePromise<Uint8Array> => this.hash(name, message);
+    return whenReady(this.#reference(version), ({ spki }) =>
+      whenReady(software.importPublicKey(spki), (publicKey) => ({
+        rsa: hardwareRsa(() => this.hardware(version), software, publicKey, hash),
+        privateKey: { modulusBits, destroy: () => publicKey.destroy() },
+        publicKey,
+      })),
+    );
+  }
+
+  #hardwareEc(version: KeyVersion, software: Awaitable<Ecdsa>, curve: CurveName): MaybePromise<EcBinding> {
+    const hash = (name: HashName, message: Uint8Array): MaybePromise<Uint8Array> => this.hash(name, message);
+    return whenReady(this.#reference(version), ({ spki }) =>
+      whenReady(software.importPublicKey(curve, spki), (publicKey) => ({
+        ecdsa: hardwareEc(() => this.hardware(version), curve, software, hash),
+        privateKey: { curve, destroy: () => publicKey.destroy() },
+        publicKey,
+      })),
+    );
+  }
+
+  /** Destroys the objects of key versions in their token. @throws KmsError `ServiceUnavailableTemporary` */
+  async destroyHardware(versions: readonly KeyVersion[]): Promise<void> {
+    const token = this.hardwareKeys();
+    for (const version of versions) {
+      const { facts } = hardwareFacts(version.key.identity);
+      await token.destroy(await this.#reference(version), facts);
+    }
   }
 
   /** An RSA implementation for public keys that callers bring. */
@@ -251,6 +354,9 @@ export class Router {
    * @throws KmsError `Rejected.UnsupportedOperation`
    */
   ecies(version: KeyVersion): MaybePromise<EciesBinding> {
+    if (version.key.isHardware) {
+      throw new KmsError("Rejected.UnsupportedOperation", "ECIES is for software keys only.");
+    }
     const engine = this.#choose("ecdh", 0, curveOf(version));
     if (engine.name === "webcrypto") {
       throw new KmsError("Rejected.UnsupportedOperation", "The WebCrypto engine has no ECIES.");
@@ -273,12 +379,14 @@ export class Router {
     return this.#keep<EcBinding>(
       slot,
       engine.name,
-      () =>
-        whenReady(
+      () => {
+        if (version.key.isHardware) return this.#hardwareEc(version, ecdsa, curve);
+        return whenReady(
           this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
           (privateKey) =>
             whenReady(ecdsa.publicKey(privateKey), (publicKey) => ({ ecdsa, privateKey, publicKey })),
-        ),
+        );
+      },
       (made) => {
         slot.ec[engine.name] = made;
       },
@@ -370,13 +478,22 @@ export class Router {
     slot.rsa?.privateKey.destroy();
     for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
     slot.hmac?.keyBytes.fill(0);
+    slot.hardware?.key.release();
     version.engineSlot = undefined;
   }
 
   /** Returns a lookup of engines that answer at once, for calls that must. */
   synchronous(): AesLookup {
     const routes = this.#aesRoutes.filter(({ engine }) => engine !== "webcrypto");
-    return (version, byteLength) => this.#findAes(version, byteLength, routes);
+    return (version, byteLength) => {
+      if (version.key.isHardware) {
+        throw new KmsError(
+          "Rejected.UnsupportedOperation",
+          "The key is in an HSM, which answers asynchronously; use the async call.",
+        );
+      }
+      return this.#findAes(version, byteLength, routes);
+    };
   }
 
   /** Returns a lookup that keeps, for each key version, the engine it gave first, and collects what is sealed together. */
@@ -497,6 +614,13 @@ function chooseRoute(
     "Rejected.UnsupportedOperation",
     `No ${choice} engine here serves ${primitive} with ${parameter}.`,
   );
+}
+
+/** Returns what a hardware key is, as its token sees it. */
+export function hardwareFacts(identity: KeyIdentity): Pick<HardwareKeySpec, "facts" | "usage"> {
+  const facts = materialOf(identity.spec);
+  if (facts.type === "hmac") throw new Error("internal: HMAC keys are not in hardware");
+  return { facts, usage: identity.usage === "SIGN/VERIFY" ? "sign" : "encrypt" };
 }
 
 function slotOf(version: KeyVersion): Slot {

@@ -24,7 +24,10 @@ export type EncryptionAlgorithm =
   | "AES_GCM"
   | "RSAES_OAEP_SHA_256"
   | "RSAES_OAEP_SHA_1"
-  | "ECIES_DH_SHA_1_XOR_HMAC";
+  | "ECIES_DH_SHA_1_XOR_HMAC"
+  | BlockAlgorithm;
+/** Of hardware keys only, as at the vendor. They authenticate nothing. */
+export type BlockAlgorithm = "AES_CBC" | "AES_ECB";
 export type SignatureAlgorithm =
   | "RSA_PSS_SHA_256"
   | "RSA_PSS_SHA_384"
@@ -169,13 +172,25 @@ const ENCRYPTION_ALGORITHMS: Readonly<Record<KeyMaterialType["type"], readonly E
   hmac: [],
 };
 
+export function isBlockAlgorithm(algorithm: string): algorithm is BlockAlgorithm {
+  return algorithm === "AES_CBC" || algorithm === "AES_ECB";
+}
+
 /**
  * Resolves the encryption algorithm of a call.
  *
  * @param requested the request's `algorithm`; absent = AES_GCM, RSAES_OAEP_SHA_256 or ECIES_DH_SHA_1_XOR_HMAC
+ * @param isHardware adds the block modes that hardware keys have
  * @throws KmsError `InvalidParameter` when the spec has no such algorithm
  */
-export function encryptionAlgorithm(spec: KeySpec, requested: string | undefined): EncryptionAlgorithm {
+export function encryptionAlgorithm(
+  spec: KeySpec,
+  requested: string | undefined,
+  isHardware: boolean = false,
+): EncryptionAlgorithm {
+  if (isHardware && requested !== undefined && isBlockAlgorithm(requested)) {
+    if (SPECS[spec].material.type === "aes") return requested;
+  }
   const algorithms = ENCRYPTION_ALGORITHMS[SPECS[spec].material.type];
   const algorithm = requested === undefined ? algorithms[0] : algorithms.find((known) => known === requested);
   if (algorithm === undefined)

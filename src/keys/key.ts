@@ -68,6 +68,8 @@ export interface KeyStatus {
 export class Key {
   readonly identity: KeyIdentity;
   readonly isAsymmetric: boolean;
+  /** The key is in a token and is used there alone. */
+  readonly isHardware: boolean;
   readonly versions: KeyVersion[] = [];
   #status: KeyStatus;
   #usable: KeyUsage | undefined;
@@ -75,6 +77,7 @@ export class Key {
   constructor(identity: KeyIdentity, status: KeyStatus) {
     this.identity = identity;
     this.isAsymmetric = isAsymmetric(identity.spec);
+    this.isHardware = identity.protectionLevel === "HSM";
     this.#status = status;
     this.#usable = status.state === "Enabled" ? identity.usage : undefined;
   }

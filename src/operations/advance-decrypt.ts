@@ -5,6 +5,7 @@ import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { type OperationContext, resolveKey } from "./context.ts";
 import type { DecryptResponse } from "./decrypt.ts";
+import { refuseOnHardware } from "./hardware.ts";
 import {
   type AadFields,
   checkFields,
@@ -52,6 +53,7 @@ export function advanceDecrypt(
   const key = resolveKey(context, keyId);
   assertSymmetric(key);
   const version = key.initialVersion;
+  if (key.isHardware) refuseOnHardware(context, true);
   return answer(context, version, openDetached(context, version, iv, blob, aad));
 }
 

@@ -27,6 +27,8 @@ export interface OperationContext {
   readonly scope: ArnScope;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  /** `limits: "strict"`: what the vendor does not serve is refused. */
+  readonly isStrict: boolean;
   /** Most bytes of a symmetric plaintext. */
   readonly maxPlaintextLength: number;
   /** "none" leaves detached ciphertext plain GCM over the caller's aad, for exchange with other implementations. */
@@ -58,6 +60,7 @@ export function contextOf(
     contexts: facts.contexts,
     scope: facts.scope,
     clock: facts.clock,
+    isStrict: facts.isStrict,
     maxPlaintextLength: facts.maxPlaintextLength,
     aadFraming: facts.aadFraming,
     contextEncoding: facts.contextEncoding,

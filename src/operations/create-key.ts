@@ -7,6 +7,7 @@ import type { KeyIdentity, KeyOrigin, ProtectionLevel } from "../keys/key.ts";
 import { KEY_ID_ENTROPY_LENGTH, newKeyId } from "../keys/key-id.ts";
 import { KEY_SPECS, type KeySpec, type KeyUsage, materialOf, usagesOf } from "../keys/key-spec.ts";
 import type { OperationContext, ResponseMetadata } from "./context.ts";
+import { withHardwareMaterial } from "./hardware-material.ts";
 import { checkFields, fields, readChoice, readOptionalBoolean } from "./input.ts";
 import { type KeyMetadata, keyMetadata } from "./key-metadata.ts";
 
@@ -22,7 +23,7 @@ export interface CreateKeyRequest {
   readonly keyUsage?: KeyUsage | undefined;
   /** Aliyun_KMS: material is generated here. EXTERNAL (imported material) is not served yet. */
   readonly origin?: KeyOrigin | undefined;
-  /** SOFTWARE; HSM is not served yet. */
+  /** SOFTWARE; HSM makes the key in the token of `Kms.open({ hsm })`, where it stays. */
   readonly protectionLevel?: ProtectionLevel | undefined;
   /** At most 8192 characters. */
   readonly description?: string | undefined;
@@ -119,10 +120,17 @@ export async function createKey(
     ["SOFTWARE", "HSM"],
     "SOFTWARE",
   );
+  const isHardware = protectionLevel === "HSM";
   ensure(
-    protectionLevel === "SOFTWARE",
+    !isHardware || context.router.hasHardware(),
     "Unsupported.ProtectionLevel",
     "protectionLevel HSM needs an HSM, and none is open here.",
+  );
+  const facts = materialOf(spec);
+  ensure(
+    !isHardware || (facts.type !== "hmac" && !(facts.type === "ec" && usage === "ENCRYPT/DECRYPT")),
+    "Rejected.UnsupportedOperation",
+    "protectionLevel HSM is not served for this keySpec and keyUsage.",
   );
   const rotates = readOptionalBoolean(request.enableAutomaticRotation, "enableAutomaticRotation") ?? false;
   ensure(
@@ -138,7 +146,7 @@ export async function createKey(
   const description = readDescription(request.description);
   const tags = readTags(request.tags);
 
-  const material = await context.router.generateMaterial(materialOf(spec), options);
+  const versionRandom = randomBytes(16);
   const identity: KeyIdentity = {
     keyId: newKeyId(randomBytes(KEY_ID_ENTROPY_LENGTH)),
     spec,
@@ -148,8 +156,17 @@ export async function createKey(
     createdAt: context.clock(),
   };
   const status = { state: "Enabled", description, tags } as const;
+  if (isHardware) {
+    const made = await context.records.inTurn(() =>
+      withHardwareMaterial(context, identity, versionRandom, (reference) =>
+        context.records.create(identity, status, reference, versionRandom),
+      ),
+    );
+    return { keyId: made.keyId, keyMetadata: keyMetadata(context, made), requestId: context.nextRequestId() };
+  }
+  const material = await context.router.generateMaterial(facts, options);
   const key = await context.records
-    .inTurn(() => context.records.create(identity, status, material, randomBytes(16)))
+    .inTurn(() => context.records.create(identity, status, material, versionRandom))
     .finally(() => material.fill(0));
   return { keyId: key.keyId, keyMetadata: keyMetadata(context, key), requestId: context.nextRequestId() };
 }

@@ -3,10 +3,17 @@
 import { decryptEcies } from "../engines/ecies.ts";
 import { ensure, invalidCiphertext } from "../errors.ts";
 import { assertUsable, type KeyVersion } from "../keys/key.ts";
-import { type EncryptionAlgorithm, encryptionAlgorithm, OAEP_HASHES } from "../keys/key-spec.ts";
+import {
+  type BlockAlgorithm,
+  type EncryptionAlgorithm,
+  encryptionAlgorithm,
+  isBlockAlgorithm,
+  OAEP_HASHES,
+} from "../keys/key-spec.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { ensureNoAad } from "./encrypt.ts";
+import { decryptBlocks, ensureNoContext, readBlockIv, readPaddingMode } from "./hardware-cipher.ts";
 import {
   type AadFields,
   checkFields,
@@ -26,7 +33,7 @@ export interface DecryptRequest extends AadFields {
   /** The 12 bytes that `encrypt` returned; required for AES_GCM. */
   readonly iv?: Uint8Array | undefined;
   readonly algorithm?: EncryptionAlgorithm | undefined;
-  /** Of the vendor's CBC and ECB; no algorithm here takes it. */
+  /** As `encrypt` returned it. */
   readonly paddingMode?: string | undefined;
 }
 
@@ -54,14 +61,30 @@ export function decrypt(context: OperationContext, request: DecryptRequest): May
   const keyId = readString(request.keyId, "keyId");
   const sealed = readCiphertextBlob(request.ciphertextBlob);
   const requested = readOptionalString(request.algorithm, "algorithm");
-  ensure(request.paddingMode === undefined, "InvalidParameter", "paddingMode is for CBC and ECB only.");
 
   const key = resolveKey(context, keyId);
   assertUsable(key, "ENCRYPT/DECRYPT");
-  const algorithm = encryptionAlgorithm(key.identity.spec, requested);
+  const algorithm = encryptionAlgorithm(key.identity.spec, requested, key.isHardware);
   const version = key.initialVersion;
   const identified = { keyId: key.keyId, keyVersionId: version.keyVersionId };
 
+  if (isBlockAlgorithm(algorithm)) {
+    ensureNoContext(request);
+    const paddingMode = readPaddingMode(request.paddingMode);
+    const iv = readBlockIv(algorithm, request.iv);
+    ensure(iv !== undefined || algorithm === "AES_ECB", "MissingParameter", "iv is required for AES_CBC.");
+    return decryptBlocks(context, version, algorithm, paddingMode, iv, sealed).then((plaintext) => ({
+      ...identified,
+      plaintext,
+      algorithm,
+      requestId: context.nextRequestId(),
+    }));
+  }
+  ensure(
+    request.paddingMode === undefined,
+    "InvalidParameter",
+    "paddingMode is for AES_CBC and AES_ECB only.",
+  );
   if (algorithm !== "AES_GCM") {
     ensureNoAad(request);
     return whenReady(decryptAsymmetric(context, version, algorithm, sealed), (plaintext) => {
@@ -83,7 +106,7 @@ export function decrypt(context: OperationContext, request: DecryptRequest): May
 function decryptAsymmetric(
   context: OperationContext,
   version: KeyVersion,
-  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
+  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM" | BlockAlgorithm>,
   ciphertext: Uint8Array,
 ): MaybePromise<Uint8Array | undefined> {
   if (algorithm === "ECIES_DH_SHA_1_XOR_HMAC") {

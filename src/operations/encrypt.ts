@@ -1,17 +1,28 @@
 /** Encrypt: detached ciphertext under the initial version of a symmetric key, RSA-OAEP, or ECIES. */
 
 import { encryptEcies } from "../engines/ecies.ts";
+import { randomBytes } from "../engines/random.ts";
 import { ensure } from "../errors.ts";
 import { assertUsable, type Key, type KeyVersion } from "../keys/key.ts";
 import {
+  type BlockAlgorithm,
   type EncryptionAlgorithm,
   encryptionAlgorithm,
+  isBlockAlgorithm,
   materialOf,
   OAEP_HASHES,
   oaepMaxPlaintext,
 } from "../keys/key-spec.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
+import {
+  BLOCK_LENGTH,
+  encryptBlocks,
+  ensureNoContext,
+  type PaddingMode,
+  readBlockIv,
+  readPaddingMode,
+} from "./hardware-cipher.ts";
 import {
   type AadFields,
   checkFields,
@@ -30,9 +41,9 @@ export interface EncryptRequest extends AadFields {
   /** 1 byte to 3 MiB (strict: 6 KiB); RSA: at most k - 2h - 2 bytes. */
   readonly plaintext: Uint8Array;
   readonly algorithm?: EncryptionAlgorithm | undefined;
-  /** 12 bytes; better left absent. A repeated iv under one key breaks its confidentiality and authenticity. */
+  /** 12 bytes (AES_CBC: 16); better left absent. A repeated iv under one key breaks its confidentiality and authenticity. */
   readonly iv?: Uint8Array | undefined;
-  /** Of the vendor's CBC and ECB; no algorithm here takes it. */
+  /** Of AES_CBC and AES_ECB, which hardware keys have: PKCS7_PADDING (the default) or NO_PADDING. */
   readonly paddingMode?: string | undefined;
 }
 
@@ -44,6 +55,7 @@ export interface EncryptResponse extends ResponseMetadata {
   readonly ciphertextBlob: Uint8Array;
   readonly iv?: Uint8Array;
   readonly algorithm: EncryptionAlgorithm;
+  readonly paddingMode?: PaddingMode;
 }
 
 const FIELDS = fields("keyId", "plaintext", "algorithm", "aad", "encryptionContext", "iv", "paddingMode");
@@ -54,11 +66,16 @@ export function encrypt(context: OperationContext, request: EncryptRequest): May
   const keyId = readString(request.keyId, "keyId");
   const plaintext = readPayload(request.plaintext, "plaintext");
   const requested = readOptionalString(request.algorithm, "algorithm");
-  ensure(request.paddingMode === undefined, "InvalidParameter", "paddingMode is for CBC and ECB only.");
 
   const key = resolveKey(context, keyId);
   assertUsable(key, "ENCRYPT/DECRYPT");
-  const algorithm = encryptionAlgorithm(key.identity.spec, requested);
+  const algorithm = encryptionAlgorithm(key.identity.spec, requested, key.isHardware);
+  if (isBlockAlgorithm(algorithm)) return encryptInBlocks(context, key, algorithm, plaintext, request);
+  ensure(
+    request.paddingMode === undefined,
+    "InvalidParameter",
+    "paddingMode is for AES_CBC and AES_ECB only.",
+  );
   if (algorithm !== "AES_GCM") return encryptAsymmetric(context, key, algorithm, plaintext, request);
 
   readPayload(plaintext, "plaintext", context.maxPlaintextLength);
@@ -77,10 +94,36 @@ export function encrypt(context: OperationContext, request: EncryptRequest): May
   );
 }
 
+/** AES_CBC and AES_ECB of a hardware key. */
+async function encryptInBlocks(
+  context: OperationContext,
+  key: Key,
+  algorithm: BlockAlgorithm,
+  plaintext: Uint8Array,
+  request: EncryptRequest,
+): Promise<EncryptResponse> {
+  ensureNoContext(request);
+  readPayload(plaintext, "plaintext", context.maxPlaintextLength);
+  const paddingMode = readPaddingMode(request.paddingMode);
+  const chosen = readBlockIv(algorithm, request.iv);
+  const iv = algorithm === "AES_ECB" ? undefined : (chosen ?? randomBytes(BLOCK_LENGTH));
+  const version = key.initialVersion;
+  const ciphertextBlob = await encryptBlocks(context, version, algorithm, paddingMode, iv, plaintext);
+  return {
+    keyId: key.keyId,
+    keyVersionId: version.keyVersionId,
+    ciphertextBlob,
+    ...(iv === undefined ? {} : { iv }),
+    algorithm,
+    paddingMode,
+    requestId: context.nextRequestId(),
+  };
+}
+
 function encryptAsymmetric(
   context: OperationContext,
   key: Key,
-  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM">,
+  algorithm: Exclude<EncryptionAlgorithm, "AES_GCM" | BlockAlgorithm>,
   plaintext: Uint8Array,
   request: EncryptRequest,
 ): MaybePromise<EncryptResponse> {

@@ -277,18 +277,39 @@ export class KeyRecords {
    */
   async deleteDue(): Promise<void> {
     await this.inTurn(async () => {
-      const due = this.#ring.keys().filter((key) => this.isGone(key));
-      for (const key of due) await this.#delete(key);
-      if (!this.#purgeDue) return;
-      await storeCall(() => this.#store.purge());
-      await this.#commit([{ action: "delete", ...PURGE_DUE }]);
-      this.#purgeDue = false;
+      const due = this.#ring.keys().filter((key) => this.isGone(key) && this.#isInReach(key));
+      let failure: unknown;
+      for (const key of due) {
+        try {
+          await this.#delete(key);
+        } catch (error) {
+          // A token that cannot be reached keeps no other key from being deleted.
+          if (!key.isHardware) throw error;
+          failure ??= error;
+        }
+      }
+      await this.#purge();
+      if (failure !== undefined) throw failure;
     });
+  }
+
+  async #purge(): Promise<void> {
+    if (!this.#purgeDue) return;
+    await storeCall(() => this.#store.purge());
+    await this.#commit([{ action: "delete", ...PURGE_DUE }]);
+    this.#purgeDue = false;
+  }
+
+  /** Tells whether a key can be deleted here: one in a token waits for a Kms that has the token. */
+  #isInReach(key: Key): boolean {
+    return !key.isHardware || this.#router.hasHardware();
   }
 
   async #delete(key: Key): Promise<void> {
     // A count that arrived after the deletion would stay in the store without its key. No new one begins: the key is gone.
     await Promise.allSettled(key.versions.map((version) => this.#reservations.get(version)));
+    // First, so that a failure leaves a record to try again with; an object that is gone already is no error.
+    if (key.isHardware) await this.#router.destroyHardware(key.versions);
     const changes: StoreChange[] = [{ action: "delete", kind: "key", id: key.keyId }];
     for (const { keyVersionId } of key.versions) {
       changes.push({ action: "delete", kind: "version", id: keyVersionId });
@@ -307,7 +328,8 @@ export class KeyRecords {
   /** Returns when the next deletion falls due, in milliseconds since the epoch; 0 for one whose purge is still to come. */
   nextDeletion(): number | undefined {
     if (this.#purgeDue) return 0;
-    const dates = this.#ring.keys().flatMap((key) => key.status.deleteAt ?? []);
+    const keys = this.#ring.keys().filter((key) => this.#isInReach(key));
+    const dates = keys.flatMap((key) => key.status.deleteAt ?? []);
     return dates.length === 0 ? undefined : Math.min(...dates);
   }
 

@@ -1,10 +1,18 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
-import { copyBytes, ensureBytes, publicToHex } from "../bytes.ts";
+import { publicToHex } from "../bytes.ts";
 import type { AesGcm, Awaitable, EngineName, WasmModules } from "../engines/engine.ts";
+import type { HardwareKeySource } from "../engines/hardware-keys.ts";
+import { newHardwareRootKey, openHardwareRootKey } from "../engines/hardware-root-key.ts";
 import { KeyVault } from "../engines/key-vault.ts";
 import { IvPool, randomBytes } from "../engines/random.ts";
-import { deriveRecordKey, ROOT_KEY_LENGTH, type RootKeyOption, resolveRootKey } from "../engines/root-key.ts";
+import {
+  deriveRecordKey,
+  type KdfParameters,
+  ROOT_KEY_LENGTH,
+  type RootKeyOption,
+  resolveRootKey,
+} from "../engines/root-key.ts";
 import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
@@ -27,8 +35,9 @@ import {
   STRICT_PLAINTEXT_LENGTH,
 } from "./input.ts";
 import { KeyRecords } from "./key-records.ts";
+import { readHsm, readRootKeyOption, wipeRootKey } from "./root-key-option.ts";
 import { storeCall } from "./store-call.ts";
-import { newStoreHeader, openStoreHeader, readStoreHeader } from "./store-header.ts";
+import { newStoreHeader, openStoreHeader, readStoreHeader, type StoreHeader } from "./store-header.ts";
 
 export type { EngineName };
 
@@ -65,6 +74,8 @@ export interface KmsOptions {
   readonly accountId?: string | undefined;
   /** AES-GCM uses a key version may see, 1 to 2^32 (the default, SP 800-38D). */
   readonly usageLimit?: number | undefined;
+  /** Enables `protectionLevel: "HSM"`: an open Hsm of `keyplane/hsm`. Its owner closes it, after the Kms. */
+  readonly hsm?: HardwareKeySource | undefined;
   /** "none" makes detached ciphertext plain GCM over the caller's aad; the key is then not bound. Default "keyplane". */
   readonly aadFraming?: "keyplane" | "none" | undefined;
   /** "aliyun-transfer-v1" is the vendor's ambiguous SHA-256 of `k=v&…`, for migration. Default "keyplane". */
@@ -88,9 +99,6 @@ const FIELDS = fields(
   "hsm",
 );
 const ENGINES: readonly EngineChoice[] = ["auto", "wasm", "node", "webcrypto"];
-const ROOT_KEY_KINDS = ["bytes", "passphrase", "file", "cryptoKey"] as const;
-const ROOT_KEY_SHAPES = "rootKey must be { bytes }, { passphrase }, { file } or { cryptoKey }.";
-
 /** What records are sealed with, as capabilities name it. */
 const RECORD_CIPHER = "AES-256";
 
@@ -104,69 +112,11 @@ export interface OpenKms {
   close(): Promise<void>;
 }
 
-function readRootKeyOption(rootKey: unknown): RootKeyOption | undefined {
-  if (rootKey === undefined) return undefined;
-  ensure(typeof rootKey === "object" && rootKey !== null, "InvalidParameter", ROOT_KEY_SHAPES);
-  const kinds = Object.keys(rootKey);
-  const kind = ROOT_KEY_KINDS.find((name) => name === kinds[0]);
-  ensure(kinds.length === 1 && kind !== undefined, "InvalidParameter", ROOT_KEY_SHAPES);
-  return copyRootKey(kind, (rootKey as Record<string, unknown>)[kind]);
-}
-
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/**
- * Copies the secret before the first wait: its owner may wipe the original as soon as the call has returned.
- *
- * @throws KmsError `InvalidParameter`
- */
-function copyRootKey(kind: (typeof ROOT_KEY_KINDS)[number], value: unknown): RootKeyOption {
-  if (kind === "cryptoKey") return { cryptoKey: readCryptoKey(value) };
-  if (kind !== "bytes" && typeof value === "string") {
-    ensure(value.length > 0, "InvalidParameter", `rootKey.${kind} must not be empty.`);
-    // UTF-8 has no form of its own for these: two passphrases would be one.
-    ensure(!LONE_SURROGATE.test(value), "InvalidParameter", `rootKey.${kind} must not hold lone surrogates.`);
-    return kind === "file" ? { file: value } : { passphrase: value };
-  }
-  ensure(kind !== "file", "InvalidParameter", "rootKey.file must be a string.");
-  ensureBytes(value, `rootKey.${kind}`);
-  ensure(value.length > 0, "InvalidParameter", `rootKey.${kind} must not be empty.`);
-  if (kind === "passphrase") return { passphrase: copyBytes(value) };
-  ensure(value.length === ROOT_KEY_LENGTH, "InvalidParameter", "rootKey.bytes must be 32 bytes.");
-  return { bytes: copyBytes(value) };
-}
-
-/** Takes a key of WebCrypto that the record key can be derived from, [ROOT-7]. */
-function readCryptoKey(value: unknown): CryptoKey {
-  const { CryptoKey: Class } = globalThis as { CryptoKey?: abstract new () => CryptoKey };
-  ensure(
-    Class !== undefined && value instanceof Class,
-    "InvalidParameter",
-    "rootKey.cryptoKey must be a CryptoKey.",
-  );
-  ensure(
-    value.algorithm.name === "HKDF" && value.usages.includes("deriveBits"),
-    "InvalidParameter",
-    "rootKey.cryptoKey must be an HKDF key with the usage deriveBits.",
-  );
-  return value;
-}
-
-function wipeRootKey(rootKey: RootKeyOption | undefined): void {
-  if (rootKey === undefined) return;
-  if ("bytes" in rootKey) rootKey.bytes.fill(0);
-  else if ("passphrase" in rootKey && typeof rootKey.passphrase !== "string") rootKey.passphrase.fill(0);
-}
-
 /** @throws KmsError `InvalidParameter`, `MissingParameter`, `InvalidRootKey`, `ServiceUnavailableTemporary`, `InternalFailure` */
 export async function openKms(options: KmsOptions, platform: Platform): Promise<OpenKms> {
   checkFields(options, FIELDS);
   const choice = readChoice(options.engine, "engine", ENGINES, "auto");
-  ensure(
-    (options as { hsm?: unknown }).hsm === undefined,
-    "Rejected.UnsupportedOperation",
-    "There are no hardware keys yet.",
-  );
+  const hardware = readHsm(options.hsm, "hsm");
   const relaxedSimd = readChoice<RelaxedSimd>(
     options.relaxedSimd,
     "relaxedSimd",
@@ -210,7 +160,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
       wipeRootKey(rootKey),
     );
-    const router = new Router(engineOf, choice, vault);
+    const router = new Router(engineOf, choice, vault, hardware);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     await records.load(rows);
@@ -227,6 +177,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       contexts: new ContextCache(),
       scope: { region, accountId },
       clock,
+      isStrict: limits === "strict",
       maxPlaintextLength: limits === "strict" ? STRICT_PLAINTEXT_LENGTH : MAX_PAYLOAD_LENGTH,
       aadFraming,
       contextEncoding,
@@ -277,12 +228,9 @@ async function openVault(
   const row = rows.find(({ kind, id }) => kind === "header" && id === "store");
   if (row === undefined) {
     ensure(rows.length === 0, "Rejected.RecordCorrupt", "The store has records but no header.");
-    const header = newStoreHeader(
-      rootKey !== undefined && "passphrase" in rootKey ? platform.rootKey.newKdf() : { name: "none" },
-      randomBytes(16),
-    );
-    const root =
-      rootKey === undefined ? randomBytes(32) : await resolveRootKey(rootKey, header.kdf, platform.rootKey);
+    const storeId = randomBytes(16);
+    const { kdf, rootKey: root } = await newRootKey(rootKey, storeId, platform);
+    const header = newStoreHeader(kdf, storeId);
     const vault = await KeyVault.create(aesGcm, await deriveRecordKey(root, header.storeId));
     try {
       const bytes = await header.seal(vault);
@@ -295,13 +243,41 @@ async function openVault(
   }
   ensure(rootKey !== undefined, "MissingParameter", "rootKey is required: the store has records.");
   const header = readStoreHeader(row.bytes);
-  const root = await resolveRootKey(rootKey, header.kdf, platform.rootKey);
+  const root =
+    "hsm" in rootKey
+      ? await openHardwareRoot(rootKey, header)
+      : await resolveRootKey(rootKey, header.kdf, platform.rootKey);
   const vault = await KeyVault.create(aesGcm, await deriveRecordKey(root, header.storeId));
   if (!(await openStoreHeader(header, vault))) {
     vault.close();
     throw new KmsError("InvalidRootKey", "The root key does not open this store.");
   }
   return vault;
+}
+
+/** Obtains the root key of a new store and what its header is to say of it. */
+async function newRootKey(
+  option: RootKeyOption | undefined,
+  storeId: Uint8Array,
+  platform: Platform,
+): Promise<{ readonly kdf: KdfParameters; readonly rootKey: Uint8Array | CryptoKey }> {
+  if (option === undefined) return { kdf: { name: "none" }, rootKey: randomBytes(ROOT_KEY_LENGTH) };
+  if ("hsm" in option) return newHardwareRootKey(option.hsm.hardwareKeys, option.label, storeId);
+  const kdf: KdfParameters = "passphrase" in option ? platform.rootKey.newKdf() : { name: "none" };
+  return { kdf, rootKey: await resolveRootKey(option, kdf, platform.rootKey) };
+}
+
+/** @throws KmsError `InvalidRootKey` when the store's root key is not in an HSM, or under another label */
+async function openHardwareRoot(
+  option: Extract<RootKeyOption, { readonly hsm: HardwareKeySource }>,
+  { kdf, storeId }: StoreHeader,
+): Promise<Uint8Array> {
+  ensure(
+    kdf.name === "hsm" && kdf.label === option.label,
+    "InvalidRootKey",
+    "This store's root key is not under this label of an HSM.",
+  );
+  return openHardwareRootKey(option.hsm.hardwareKeys, kdf, storeId);
 }
 
 /** Low digits of request ids, so that a number is formatted once in 1024 ids. */

@@ -6,6 +6,7 @@ import { ensure } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
+import { refuseOnHardware } from "./hardware.ts";
 import { checkFields, fields, readAad, readCiphertextBlob, readOptionalString } from "./input.ts";
 import { openBlob, sealUnder, versionOfBlob } from "./seal.ts";
 import { refuseGone } from "./with-binding.ts";
@@ -79,6 +80,7 @@ export function reEncrypt(
   const source = versionOfBlob(context, blob);
   const destinationKey = destinationKeyId === undefined ? source.key : resolveKey(context, destinationKeyId);
   assertSymmetric(destinationKey);
+  if (destinationKey.isHardware) refuseOnHardware(context, true);
   const destination = destinationKey.primaryVersion;
 
   const isCurrent = source === destination && equalBytesVartime(sourceAad, destinationAad);

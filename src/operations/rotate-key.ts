@@ -6,6 +6,8 @@ import { materialOf } from "../keys/key-spec.ts";
 import { stateAfter } from "../keys/key-state.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { KEY_ID_FIELDS, type KeyIdRequest } from "./describe-key.ts";
+import { refuseOnHardware } from "./hardware.ts";
+import { withHardwareMaterial } from "./hardware-material.ts";
 import { checkFields, readString } from "./input.ts";
 
 export interface RotateKeyResponse extends ResponseMetadata {
@@ -27,8 +29,15 @@ export async function rotateKey(
     if (facts.type !== "aes")
       throw new KmsError("Rejected.UnsupportedOperation", "Only symmetric encryption keys rotate.");
     stateAfter("RotateKey", key.status.state);
-    const material = await context.router.generateMaterial(facts);
     const status = { ...key.status, lastRotationAt: context.clock() };
+    if (key.isHardware) {
+      refuseOnHardware(context, true);
+      const random = randomBytes(16);
+      return withHardwareMaterial(context, key.identity, random, (reference) =>
+        context.records.addVersion(key, status, reference, random),
+      );
+    }
+    const material = await context.router.generateMaterial(facts);
     return context.records.addVersion(key, status, material, randomBytes(16));
   });
   return { keyId: version.key.keyId, keyVersionId: version.keyVersionId, requestId: context.nextRequestId() };

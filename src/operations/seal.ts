@@ -18,6 +18,7 @@ import { invalidCiphertext } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { OperationContext } from "./context.ts";
+import { refuseOnHardware } from "./hardware.ts";
 import { refuseGone, withBinding } from "./with-binding.ts";
 
 /** Ciphertext as an operation answers it, with the iv it was made under. */
@@ -42,6 +43,7 @@ export function sealUnder(
   aad: Uint8Array,
   iv?: Uint8Array,
 ): MaybePromise<SealedText> {
+  if (version.key.isHardware) refuseOnHardware(context, mode === "advance");
   const counted = context.records.countUse(version, context.mayWait);
   return counted instanceof Promise
     ? sealLater(counted, context, mode, version, plaintext, aad, iv)
@@ -266,6 +268,7 @@ export function openBlob(
   blob: Uint8Array,
   aad: Uint8Array,
 ): MaybePromise<Uint8Array> {
+  if (version.key.isHardware) refuseOnHardware(context, true);
   const key = context.aesGcm(version, blob.length);
   return key instanceof Promise
     ? openBlobWhenBound(key, context, version, blob, aad)

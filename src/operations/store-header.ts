@@ -93,6 +93,7 @@ function readKdf(value: unknown): KdfParameters {
   const count = (name: string): number =>
     Number.isInteger(kdf[name]) && (kdf[name] as number) > 0 ? (kdf[name] as number) : Number.NaN;
   if (kdf["name"] === "none") return { name: "none" };
+  if (kdf["name"] === "hsm") return readHardwareKdf(kdf);
   const salt = publicToHex(fromHex(kdf["salt"]));
   if (kdf["name"] === "pbkdf2-sha-256" && count("iterations") <= MAX_ITERATIONS) {
     return { name: "pbkdf2-sha-256", iterations: count("iterations"), salt };
@@ -104,6 +105,31 @@ function readKdf(value: unknown): KdfParameters {
     "The store's header is damaged.",
   );
   return { name: "scrypt", N, r, p, salt };
+}
+
+const MAX_LABEL_LENGTH = 128;
+const MAX_KEY_ID_LENGTH = 64;
+
+/** Reads where an HSM has the key that the root key is sealed under. */
+function readHardwareKdf(kdf: Record<string, unknown>): KdfParameters {
+  const { label } = kdf;
+  const [keyId, iv, sealed] = [fromHex(kdf["keyId"]), fromHex(kdf["iv"]), fromHex(kdf["sealed"])];
+  ensure(
+    typeof label === "string" &&
+      label.length <= MAX_LABEL_LENGTH &&
+      keyId.length <= MAX_KEY_ID_LENGTH &&
+      iv.length === 12 &&
+      sealed.length === 48,
+    "Rejected.RecordCorrupt",
+    "The store's header is damaged.",
+  );
+  return {
+    name: "hsm",
+    label,
+    keyId: publicToHex(keyId),
+    iv: publicToHex(iv),
+    sealed: publicToHex(sealed),
+  };
 }
 
 /** Tells whether the vault's record key is the one the header was sealed with. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const ID = /\[((?:BLOB|AAD|CTX|VND|REC|ROOT|STR|ECIES)-\d+)\]/g;
+const ID = /\[((?:BLOB|AAD|CTX|VND|REC|ROOT|STR|ECIES|HSM)-\d+)\]/g;
 
 /** Reads every file of a folder with one of these endings. */
 function textsOf(folder: string, ...endings: string[]): string[] {
