@@ -10,6 +10,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   facade: () => import("./facade.bench.ts"),
   "aes-gcm": () => import("./aes-gcm.bench.ts"),
   ecdsa: () => import("./ecdsa.bench.ts"),
+  rsa: () => import("./rsa.bench.ts"),
 };
 
 const asked = process.argv.slice(2);

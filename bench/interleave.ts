@@ -16,9 +16,25 @@ const SLICE_MS = 2;
 const ROUNDS = 40;
 const WARM_UP_MS = 60;
 
+/** Milliseconds from some moment on. */
+type Clock = () => number;
+
+const wallClock: Clock = () => performance.now();
+
+/** The time that the processor spent on this process: for work of one thread that other programs interrupt. */
+export const processorClock: Clock = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 /** Times slices of one contender: nanoseconds a call. */
-async function slice(contender: Contender, milliseconds: number, batch: number): Promise<number> {
-  const started = performance.now();
+async function slice(
+  contender: Contender,
+  milliseconds: number,
+  batch: number,
+  clock: Clock,
+): Promise<number> {
+  const started = clock();
   let calls = 0;
   let elapsed = 0;
   do {
@@ -27,22 +43,26 @@ async function slice(contender: Contender, milliseconds: number, batch: number):
       if (result instanceof Promise) await result;
     }
     calls += batch;
-    elapsed = performance.now() - started;
+    elapsed = clock() - started;
   } while (elapsed < milliseconds);
   return (elapsed * 1e6) / calls;
 }
 
 /** Returns the nanoseconds a call of each contender in every round. */
-export async function sample(contenders: readonly Contender[], rounds: number = ROUNDS): Promise<Samples> {
+export async function sample(
+  contenders: readonly Contender[],
+  rounds: number = ROUNDS,
+  clock: Clock = wallClock,
+): Promise<Samples> {
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   // A slow contender is not called eight times between two looks at the clock.
   const batches = new Map<Contender, number>();
   for (const contender of contenders) {
-    batches.set(contender, (await slice(contender, WARM_UP_MS, 1)) < 250_000 ? 8 : 1);
+    batches.set(contender, (await slice(contender, WARM_UP_MS, 1, clock)) < 250_000 ? 8 : 1);
   }
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
-      samples.get(contender.name)?.push(await slice(contender, SLICE_MS, batches.get(contender) ?? 1));
+      samples.get(contender.name)?.push(await slice(contender, SLICE_MS, batches.get(contender) ?? 1, clock));
     }
   }
   return samples;

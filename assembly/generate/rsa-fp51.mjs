@@ -186,11 +186,15 @@ const digitOf = (value) =>
   `f64x2.sub(v128.or(v128.and(${value}, v128.load(FP51, DIGIT)), v128.load(FP51, EXPONENT)), v128.load(FP51, CENTRE))`;
 
 /** From columns u0 and u1, complete but for the carry, the next two quotient digits and what they carry on. */
-const nextDigits = () => [
+const nextDigits = (complete) => [
   `const m0 = ${digitOf("u0")};`,
   product("m", "m0", "first"),
   `const u2 = ${add("u1", "i64x2.shr_u(u0, 51)", "ml")};`,
   `const m1 = ${digitOf("u2")};`,
+  `if (!ASC_NO_ASSERT && ${complete}) {
+assertColumns(u0);
+assertColumns(u2);
+}`,
   "v128.store(FP51_QUOTIENT, m0);",
   "v128.store(FP51_QUOTIENT, m1, 16);",
   `v128.store(FP51_QUOTIENT, ${add("i64x2.shr_u(u2, 51)", "mh")}, 32);`,
@@ -216,7 +220,7 @@ const first = v128.load(scaled);
 {
 const u0 = v128.load(columns);
 const u1 = v128.load(columns, 16);`,
-    nextDigits(),
+    nextDigits("true"),
     `}
 for (let row = columns; row < columns + 16 * (n - 1); row += 32) {
 const f0 = v128.load(FP51_QUOTIENT);
@@ -230,7 +234,8 @@ let to = row + 32;
 let digit = scaled + 16;`,
     // Columns 2 and 3 of the block are the next to be cleared.
     range(2).map((s) => step(s, { digits: "digit", from: "to", to: "to", retired: `u${s}` })),
-    nextDigits(),
+    // In the last block the last row is still to come.
+    nextDigits("row < columns + 16 * (n - 3)"),
     range(UNROLL - 2).map((s) => step(s + 2, { digits: "digit", from: "to", to: "to" })),
     turn(UNROLL),
     `digit += ${16 * UNROLL};
@@ -249,7 +254,9 @@ const factor = v128.load(end);`,
 let digit = modulus;
 let d = v128.load(digit);`,
     product("p", "m", "d"),
-    `let below = i64x2.shr_u(i64x2.add(u, pl), 51);
+    `u = i64x2.add(u, pl);
+if (!ASC_NO_ASSERT) assertColumns(u);
+let below = i64x2.shr_u(u, 51);
 let above = ph;
 const digits = v128.load(FP51, DIGIT);
 const exponent = v128.load(FP51, EXPONENT);
@@ -262,6 +269,7 @@ if (digit === scaled) break;
 d = v128.load(digit);
 const h = f64x2.relaxed_madd(m, d, high);
 u = i64x2.add(u, f64x2.relaxed_madd(m, d, f64x2.sub(low, h)));
+if (!ASC_NO_ASSERT) assertColumns(u);
 above = h;
 v128.store(out, f64x2.sub(v128.or(i64x2.add(v128.and(u, digits), below), exponent), centre));
 below = i64x2.shr_u(u, 51);
@@ -321,6 +329,7 @@ export function rsaFp51() {
       ["CENTRE", "CENTRE_CARRIED", "DIGIT", "EXPONENT", "FP51", "HIGH", "LOW", "UNIT"],
       "../fp51-constants",
     ),
+    importing(["assertColumns"], "../fp51-bounds"),
     importing(["FP51_QUOTIENT"], "../memory"),
     multiply(),
     square(),

@@ -4,6 +4,7 @@
  */
 
 import { natMultiply } from "../int/nat";
+import { assertDigits } from "./fp51-bounds";
 import { DOWN, FP51, HIGH, UNIT } from "./fp51-constants";
 import { fp51Multiply, fp51Reduce, fp51Square } from "./generated/fp51";
 import { FP51_STARTS, PAIR_BITS, PAIR_COLUMNS, PAIR_PRODUCT } from "./memory";
@@ -91,14 +92,21 @@ export function fp51IsFused(): u32 {
 
 /** Sets out ← x · y / 2^(51 n); out may be an operand. Time: depends on n. */
 export function fp51MultiplyMod(out: usize, x: usize, y: usize, modulus: usize, n: usize): void {
+  if (!ASC_NO_ASSERT) {
+    assertDigits(x, n);
+    assertDigits(y, n);
+  }
   fp51Multiply(PAIR_COLUMNS, x, y, startOf(n), n);
   fp51Reduce(out, PAIR_COLUMNS, modulus, n);
+  if (!ASC_NO_ASSERT) assertDigits(out, n);
 }
 
 /** Sets out ← x² / 2^(51 n); out may be x. Time: depends on n. */
 export function fp51SquareMod(out: usize, x: usize, modulus: usize, n: usize): void {
+  if (!ASC_NO_ASSERT) assertDigits(x, n);
   fp51Square(PAIR_COLUMNS, x, startOf(n) + 32 * n + 32, n);
   fp51Reduce(out, PAIR_COLUMNS, modulus, n);
+  if (!ASC_NO_ASSERT) assertDigits(out, n);
 }
 
 /** Sets out ← x + y and carries; out may be an operand. Time: depends on n. */

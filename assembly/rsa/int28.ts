@@ -222,11 +222,20 @@ function reduce(out: usize, columns: usize, modulus: usize, n: usize): void {
   store<u32>(to, <u32>column);
 }
 
+/** Asserts that limbs have 28 bits, as column sums rest on. Debug builds alone. */
+function assertLimbs(x: usize, n: usize): void {
+  for (let i: usize = 0; i < 4 * n; i += 4) assert(load<u32>(x + i) <= <u32>LIMB_MASK);
+}
+
 /** Sets out ← x · y / 2^(28 n); out may be an operand. Time: depends on the size. */
 export function int28MultiplyMod(out: usize, x: usize, y: usize, modulus: usize, size: u32): void {
   const n = int28Limbs(size);
   const half = halfLength(n);
   for (let i: usize = 0; i < 2; ++i) {
+    if (!ASC_NO_ASSERT) {
+      assertLimbs(x + i * half, n);
+      assertLimbs(y + i * half, n);
+    }
     multiply(PAIR_COLUMNS, x + i * half, y + i * half, n);
     if (n > MOST_UNCARRIED) carryColumns(PAIR_COLUMNS, n);
     reduce(out + i * half, PAIR_COLUMNS, modulus + 3 * i * half, n);
@@ -238,6 +247,7 @@ export function int28SquareMod(out: usize, x: usize, modulus: usize, size: u32):
   const n = int28Limbs(size);
   const half = halfLength(n);
   for (let i: usize = 0; i < 2; ++i) {
+    if (!ASC_NO_ASSERT) assertLimbs(x + i * half, n);
     square(PAIR_COLUMNS, x + i * half, n);
     if (n > MOST_UNCARRIED) carryColumns(PAIR_COLUMNS, n);
     reduce(out + i * half, PAIR_COLUMNS, modulus + 3 * i * half, n);

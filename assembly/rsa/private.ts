@@ -150,7 +150,10 @@ function loadParts(key: usize, bits: u32): u32 {
   wipe(key, RSA_PRIVATE_LENGTH);
   const words = bits >> 6;
   natFromBytes(key + E, 8, RSA_KEY_PARTS + PART_E, 32);
-  if (!isPublicExponent(key + E)) return 0;
+  if (!isPublicExponent(key + E)) {
+    wipe(key, RSA_PRIVATE_LENGTH);
+    return 0;
+  }
   natFromBytes(key + N, 2 * words, RSA_KEY_PARTS + PART_N, bits >> 3);
   readHalf(key + P, PART_P, bits);
   readHalf(key + Q, PART_Q, bits);

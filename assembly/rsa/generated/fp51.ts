@@ -8,6 +8,8 @@
 
 import { CENTRE, CENTRE_CARRIED, DIGIT, EXPONENT, FP51, HIGH, LOW, UNIT } from "../fp51-constants";
 
+import { assertColumns } from "../fp51-bounds";
+
 import { FP51_QUOTIENT } from "../memory";
 
 /**
@@ -1007,6 +1009,10 @@ const mh = f64x2.relaxed_madd(m0, first, high);
 const ml = f64x2.relaxed_madd(m0, first, f64x2.sub(low, mh));
 const u2 = i64x2.add(i64x2.add(u1, i64x2.shr_u(u0, 51)), ml);
 const m1 = f64x2.sub(v128.or(v128.and(u2, v128.load(FP51, DIGIT)), v128.load(FP51, EXPONENT)), v128.load(FP51, CENTRE));
+if (!ASC_NO_ASSERT && true) {
+assertColumns(u0);
+assertColumns(u2);
+}
 v128.store(FP51_QUOTIENT, m0);
 v128.store(FP51_QUOTIENT, m1, 16);
 v128.store(FP51_QUOTIENT, i64x2.add(i64x2.shr_u(u2, 51), mh), 32);
@@ -1045,6 +1051,10 @@ const mh = f64x2.relaxed_madd(m0, first, high);
 const ml = f64x2.relaxed_madd(m0, first, f64x2.sub(low, mh));
 const u2 = i64x2.add(i64x2.add(u1, i64x2.shr_u(u0, 51)), ml);
 const m1 = f64x2.sub(v128.or(v128.and(u2, v128.load(FP51, DIGIT)), v128.load(FP51, EXPONENT)), v128.load(FP51, CENTRE));
+if (!ASC_NO_ASSERT && row < columns + 16 * (n - 3)) {
+assertColumns(u0);
+assertColumns(u2);
+}
 v128.store(FP51_QUOTIENT, m0);
 v128.store(FP51_QUOTIENT, m1, 16);
 v128.store(FP51_QUOTIENT, i64x2.add(i64x2.shr_u(u2, 51), mh), 32);
@@ -1219,7 +1229,9 @@ let digit = modulus;
 let d = v128.load(digit);
 const ph = f64x2.relaxed_madd(m, d, high);
 const pl = f64x2.relaxed_madd(m, d, f64x2.sub(low, ph));
-let below = i64x2.shr_u(i64x2.add(u, pl), 51);
+u = i64x2.add(u, pl);
+if (!ASC_NO_ASSERT) assertColumns(u);
+let below = i64x2.shr_u(u, 51);
 let above = ph;
 const digits = v128.load(FP51, DIGIT);
 const exponent = v128.load(FP51, EXPONENT);
@@ -1232,6 +1244,7 @@ if (digit === scaled) break;
 d = v128.load(digit);
 const h = f64x2.relaxed_madd(m, d, high);
 u = i64x2.add(u, f64x2.relaxed_madd(m, d, f64x2.sub(low, h)));
+if (!ASC_NO_ASSERT) assertColumns(u);
 above = h;
 v128.store(out, f64x2.sub(v128.or(i64x2.add(v128.and(u, digits), below), exponent), centre));
 below = i64x2.shr_u(u, 51);
