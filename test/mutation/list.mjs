@@ -570,4 +570,20 @@ export const DEFECTS = [
     replace: "copyRequests(requests, i, copies);",
     tests: [BATCH],
   },
+
+  // Curve kernels on pairs
+  {
+    name: "pairs: the sign of a half of the scalar is forgotten",
+    file: "assembly/ecdsa/pair-point.ts",
+    find: "negatePair(~positive ^ negative);",
+    replace: "negatePair(~positive);",
+    tests: ["test/engines/wasm/ecdsa.test.ts"],
+  },
+  {
+    name: "pairs: equal points are taken for opposite ones",
+    file: "assembly/ecdsa/pair-verify.ts",
+    find: "} else if (fieldIsZeroVartime<C>(S2) === 0) {",
+    replace: "} else if (fieldIsZeroVartime<C>(S2) !== 0) {",
+    tests: ["test/engines/wasm/ecdsa.test.ts", "test/kernel/ec-pair.test.ts"],
+  },
 ];

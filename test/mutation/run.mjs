@@ -22,12 +22,12 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { BYTES_FOLDER, MODULES } from "../../.config/build-wasm.mjs";
+import { BUILD_NAMES, BYTES_FOLDER } from "../../.config/build-wasm.mjs";
 import { DEFECTS } from "./list.mjs";
 
 const ROOT = resolve(fileURLToPath(import.meta.url), "../../..");
 const COPIED = ["src", "test", "assembly", "docs", ".config", "package.json", "tsconfig.json"];
-const BYTES_FILES = Object.values(MODULES).map(({ bytesFile }) => `${BYTES_FOLDER}/${bytesFile}`);
+const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
 /** Defects under test at a time, each in a copy of its own. */
 const WORKERS = 2;
 /** A run longer than this has no verdict; a defect that makes the tests hang needs other tests. */
