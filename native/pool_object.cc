@@ -125,7 +125,8 @@ void PoolObject::Shut(bool environment_ends) {
 
 // The loop and this object stay while something is outstanding.
 void PoolObject::KeepAlive() {
-  const bool outstanding = in_flight_ != 0 || !promises_.empty();
+  // What still hangs when the pool is closed is waited for no longer.
+  const bool outstanding = (in_flight_ != 0 && !closed_) || !promises_.empty();
   if (outstanding == alive_ || signal_ == nullptr) return;
   alive_ = outstanding;
   auto* handle = reinterpret_cast<uv_handle_t*>(&signal_->async);
@@ -189,6 +190,7 @@ void PoolObject::Deliver(const Mail& mail) {
     if (found == promises_.end()) continue;
     const napi_deferred deferred = found->second;
     promises_.erase(found);
+    if (result.task == closing_) closed_ = true;
     result.settle(env_, deferred);
   }
 }
@@ -340,7 +342,10 @@ Napi::Value PoolObject::Close(Info info) {
     ThrowType(info.Env(), "close takes milliseconds");
     return {};
   }
-  return Promise([&](std::uint32_t task) { pool_->Close(task, *drain_ms); });
+  return Promise([&](std::uint32_t task) {
+    closing_ = task;
+    pool_->Close(task, *drain_ms);
+  });
 }
 
 Napi::Value PoolObject::Find(Info info) {

@@ -89,6 +89,8 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   std::unordered_map<std::uint32_t, napi_deferred> promises_;
   std::uint32_t next_task_ = 1;
   std::uint64_t in_flight_ = 0;
+  std::uint32_t closing_ = 0;
+  bool closed_ = false;
   bool alive_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <initializer_list>
 #include <memory>
 #include <utility>
 
@@ -35,10 +36,12 @@ bool Pool::StartThread(std::function<void()> body) {
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, kStackLen);
-  // Signals are Node's to handle.
+  // Signals are Node's to handle, but for those that a fault of this thread raises.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
+  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP})
+    sigdelset(&all, fault);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
   const bool started = pthread_create(&thread, &attributes, RunBody, start.get()) == 0;

@@ -23,7 +23,7 @@ interface CLoop {
   finalize(library: string): number;
 }
 
-const FILE = resolve(import.meta.dirname, "../../build/Release/c_loop.node");
+const FILE = resolve("build/Release/c_loop.node");
 
 export function loadCLoop(file: string = FILE): CLoop {
   return createRequire(import.meta.url)(file) as CLoop;

@@ -8,7 +8,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-const BUILD = resolve(import.meta.dirname, "../../build/Release");
+// Tests and benches run in the root of the repository; a bundled bench is elsewhere.
+const BUILD = resolve("build/Release");
 
 /** The compiled addon. */
 export const ADDON: string = join(BUILD, "keyplane.node");

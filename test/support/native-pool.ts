@@ -11,7 +11,7 @@ import {
   type Template,
 } from "../../src/engines/hsm/addon.ts";
 import { EVENT, FLAG, HASH, IV_MODE, OP, RECORD_LENGTH, RING, SUBMIT } from "../../src/engines/hsm/record.ts";
-import type { TestModule } from "./hsm-modules.ts";
+import { ADDON, type TestModule } from "./hsm-modules.ts";
 
 export const CKM = {
   RSA_PKCS_KEY_PAIR_GEN: 0x0,
@@ -100,7 +100,7 @@ export class Driver {
 
   constructor(module: TestModule, options: Partial<PoolOptions> & { records?: number } = {}) {
     const { records = 256, ...rest } = options;
-    this.addon = loadAddon();
+    this.addon = loadAddon(ADDON);
     module.use();
     this.pool = new this.addon.Pool({
       library: module.library,

@@ -8,7 +8,7 @@ import { closeSync, cpSync, existsSync, openSync, readSync, writeFileSync, write
 import { join, resolve } from "node:path";
 import type { TestModule } from "./hsm-modules.ts";
 
-const SHIM = resolve(import.meta.dirname, "../../build/Release/shim_pkcs11.node");
+const SHIM = resolve("build/Release/shim_pkcs11.node");
 
 const PAGE_BYTES = 3072;
 const HEADER = 512;
