@@ -16,12 +16,12 @@ const SLICE_MS = 2;
 const ROUNDS = 40;
 const WARM_UP_MS = 60;
 
-/** Milliseconds from some moment on. */
-type Clock = () => number;
+/** Gives a time in milliseconds. */
+export type Clock = () => number;
 
 const wallClock: Clock = () => performance.now();
 
-/** The time that the processor spent on this process: for work of one thread that other programs interrupt. */
+/** The processor time of this process, which others on the core do not lengthen; for work that never leaves the thread. */
 export const processorClock: Clock = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

@@ -1,8 +1,9 @@
-/** Up to which payload size is the wasm engine quicker than node:crypto? The answer belongs in src/engines/routes.ts. */
+/** Up to which payload size, and with which EC keys, is the wasm engine quicker than node:crypto? The answers belong in src/engines/routes.ts. */
 
 import { randomBytes } from "node:crypto";
 import { loadEngine } from "../src/engine.ts";
 import { AUTO_ROUTES } from "../src/engines/routes.ts";
+import { benchEcRoutes } from "./ec-routes.ts";
 import { interleave } from "./interleave.ts";
 
 const SIZES: readonly number[] = [16, 32, 64, 128, 256, 512, 1024, 4096, 16_384];
@@ -29,10 +30,11 @@ export async function run(): Promise<boolean> {
       `${String(size).padStart(8)}${wasm.toFixed(0).padStart(12)}${node.toFixed(0).padStart(12)}   ${(node / wasm).toFixed(2)}`,
     );
   }
-  for (const engine of engines) engine.close();
   const routed = AUTO_ROUTES.aesGcm[0];
   console.log(
     `wasm is quicker up to ${quickerUpTo} bytes; the routes send ${routed?.maxBytes ?? 0} bytes and less to ${routed?.engine}`,
   );
-  return true;
+  const right = await benchEcRoutes(engines);
+  for (const engine of engines) engine.close();
+  return right;
 }

@@ -41,7 +41,7 @@ import {
 } from "./hardware-keys.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
-import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
+import { AUTO_ROUTES, EC_ROUTES, type EcOperation, type Route, type RoutedPrimitive } from "./routes.ts";
 import { runsOver } from "./sealed-run.ts";
 
 export type EngineChoice = "auto" | EngineName;
@@ -344,8 +344,15 @@ export class Router {
     return served<Awaitable<Rsa>>(this.#choose("rsa", 0, String(modulusBits)).rsa);
   }
 
-  ec(version: KeyVersion): MaybePromise<EcBinding> {
-    return this.#bindEc(version, this.#choose("ecdsa", 0, curveOf(version)));
+  /** The key for an operation; one key may be in two engines, if the routes say so. */
+  ec(version: KeyVersion, operation: EcOperation): MaybePromise<EcBinding> {
+    return this.#bindEc(version, this.#chooseEc(version, "ecdsa", operation));
+  }
+
+  #chooseEc(version: KeyVersion, primitive: "ecdsa" | "ecdh", operation: EcOperation): AnyEngine {
+    const curve = curveOf(version);
+    const routes = this.#choice === "auto" ? EC_ROUTES[curve][operation] : forced(this.#choice);
+    return chooseRoute(this.#engine, this.#choice, routes, primitive, 0, curve);
   }
 
   /**
@@ -353,11 +360,11 @@ export class Router {
    *
    * @throws KmsError `Rejected.UnsupportedOperation`
    */
-  ecies(version: KeyVersion): MaybePromise<EciesBinding> {
+  ecies(version: KeyVersion, operation: "encrypt" | "decrypt"): MaybePromise<EciesBinding> {
     if (version.key.isHardware) {
       throw new KmsError("Rejected.UnsupportedOperation", "ECIES is for software keys only.");
     }
-    const engine = this.#choose("ecdh", 0, curveOf(version));
+    const engine = this.#chooseEc(version, "ecdh", operation);
     if (engine.name === "webcrypto") {
       throw new KmsError("Rejected.UnsupportedOperation", "The WebCrypto engine has no ECIES.");
     }
@@ -554,9 +561,11 @@ export type AesLookup = (version: KeyVersion, byteLength: number) => MaybePromis
 
 /** Returns the engines to try: those of the table, or the forced one alone. */
 function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Route[] {
-  return choice === "auto"
-    ? AUTO_ROUTES[primitive]
-    : [{ engine: choice, maxBytes: Number.POSITIVE_INFINITY }];
+  return choice === "auto" ? AUTO_ROUTES[primitive] : forced(choice);
+}
+
+function forced(engine: EngineName): readonly Route[] {
+  return [{ engine, maxBytes: Number.POSITIVE_INFINITY }];
 }
 
 /** Makes of an engine's checked calls what the facade calls. */
@@ -600,7 +609,7 @@ function chooseRoute(
   source: EngineSource,
   choice: EngineChoice,
   routes: readonly Route[],
-  primitive: RoutedPrimitive,
+  primitive: RoutedPrimitive | "ecdh",
   byteLength: number,
   parameter: string,
 ): AnyEngine {

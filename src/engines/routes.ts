@@ -1,11 +1,11 @@
 /**
  * Which engine serves what when the caller leaves the choice to us ("auto"): per primitive the engines in order of
- * preference, each up to a payload size. The sizes are measured by `npm run bench -- routes`.
+ * preference, each up to a payload size; for EC keys per curve and operation. `npm run bench -- routes` measures it all.
  */
 
-import type { EngineName } from "./engine.ts";
+import type { CurveName, EngineName } from "./engine.ts";
 
-export type RoutedPrimitive = "aesGcm" | "rsa" | "ecdsa" | "ecdh" | "hmac";
+export type RoutedPrimitive = "aesGcm" | "rsa" | "ecdsa" | "hmac";
 
 /** Takes payloads of at most `maxBytes`. */
 export interface Route {
@@ -32,13 +32,34 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
-  ecdh: [
-    { engine: "wasm", maxBytes: ANY_SIZE },
-    { engine: "node", maxBytes: ANY_SIZE },
-  ],
   hmac: [
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
     { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
+};
+
+/** What a stored EC key is asked for; `verify` is that of its own public key. */
+export type EcOperation = "sign" | "verify" | "encrypt" | "decrypt";
+
+const WASM_FIRST: readonly Route[] = [
+  { engine: "wasm", maxBytes: ANY_SIZE },
+  { engine: "node", maxBytes: ANY_SIZE },
+  { engine: "webcrypto", maxBytes: ANY_SIZE },
+];
+
+/**
+ * Routes of EC keys, by curve and operation. The wasm engine leads everywhere, on P-256 for three reasons that
+ * `npm run bench -- routes` shows:
+ *
+ * * sign: node:crypto is the quicker one by a fifth with OpenSSL 3.0 and takes twice as long with 3.5. It takes no digest,
+ *   holds the private key in memory that nobody can wipe, and its import costs sixty signatures of advantage.
+ * * verify: node:crypto with OpenSSL 3.0 takes three quarters of the time as long as the kernel has no table for the key,
+ *   for twenty verifications; importing the key there costs what eleven of them save.
+ * * encrypt and decrypt: the exchange alone is quicker in node:crypto with OpenSSL 3.5, but each message brings a new public
+ *   key, and importing that takes longer than the exchange.
+ */
+export const EC_ROUTES: Readonly<Record<CurveName, Readonly<Record<EcOperation, readonly Route[]>>>> = {
+  "P-256": { sign: WASM_FIRST, verify: WASM_FIRST, encrypt: WASM_FIRST, decrypt: WASM_FIRST },
+  secp256k1: { sign: WASM_FIRST, verify: WASM_FIRST, encrypt: WASM_FIRST, decrypt: WASM_FIRST },
 };

@@ -114,7 +114,7 @@ function decryptAsymmetric(
       context,
       version,
       "ENCRYPT/DECRYPT",
-      context.router.ecies(version),
+      context.router.ecies(version, "decrypt"),
       [ciphertext] as const,
       ({ engine, privateKey }, [own]) => decryptEcies(engine, privateKey, own),
     );

@@ -152,7 +152,7 @@ function encryptToEc(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.ecies(version),
+    context.router.ecies(version, "encrypt"),
     [plaintext] as const,
     ({ engine, publicKey }, [message]) => encryptEcies(engine, publicKey, message),
   );

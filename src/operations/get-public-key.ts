@@ -45,7 +45,9 @@ export function getPublicKey(
   const exported =
     materialOf(key.identity.spec).type === "rsa"
       ? whenReady(context.router.rsa(version), ({ rsa, publicKey }) => rsa.exportSpki(publicKey))
-      : whenReady(context.router.ec(version), ({ ecdsa, publicKey }) => ecdsa.exportSpki(publicKey));
+      : whenReady(context.router.ec(version, "verify"), ({ ecdsa, publicKey }) =>
+          ecdsa.exportSpki(publicKey),
+        );
   return whenReady(exported, (publicKeyDer) => ({
     keyId: key.keyId,
     keyVersionId: version.keyVersionId,

@@ -48,7 +48,7 @@ function makeSignature(context: OperationContext, input: SigningInput): MaybePro
       context,
       version,
       "SIGN/VERIFY",
-      context.router.ec(version),
+      context.router.ec(version, "sign"),
       [message] as const,
       ({ ecdsa, privateKey }, [own]) =>
         // Hedged: a nonce that only message and key decide is the same on two curves, and under a fault.

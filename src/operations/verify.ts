@@ -59,7 +59,7 @@ function checkSignature(
       context,
       version,
       "SIGN/VERIFY",
-      context.router.ec(version),
+      context.router.ec(version, "verify"),
       [message, signature] as const,
       ({ ecdsa, publicKey }, [own, ownSignature]) =>
         ecdsa.verify(publicKey, toSignable(own), ownSignature, ecdsaOptions),
