@@ -65,35 +65,68 @@ describe.skipIf(!isLinux)("the memory of a process that used a key", () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  /** Runs the child with a key and looks for the patterns while it lives and after. */
+  async function expectGone(
+    name: string,
+    key: Buffer,
+    patterns: readonly Buffer[],
+    ...options: readonly string[]
+  ): Promise<void> {
+    const keyFile = join(folder, name);
+    writeFileSync(keyFile, key, { mode: 0o600 });
+    const child = spawn(process.execPath, [script, keyFile, ...options], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    try {
+      const pid = child.pid ?? 0;
+      expect(await nextWord(child)).toBe("live");
+      expect(countInMemory(pid, patterns)).toBeGreaterThan(0);
+      child.stdin.write("go\n");
+      expect(await nextWord(child)).toBe("destroyed");
+      expect(countInMemory(pid, patterns)).toBe(0);
+    } finally {
+      child.kill();
+    }
+  }
+
+  // Halves, so that a copy cut in two is found as well; text, in case it ever became a string.
+  const textsOf = (key: Buffer): Buffer[] => [
+    Buffer.from(key.toString("hex").slice(0, 32)),
+    Buffer.from(key.toString("base64").slice(0, 20)),
+  ];
+
   test.each(["base", "simd", "relaxed"])(
     "holds no key, hash key or text of them after destroy (%s)",
     async (wasmBuild) => {
       const key = randomBytes(32);
-      const keyFile = join(folder, `key-${wasmBuild}`);
-      writeFileSync(keyFile, key, { mode: 0o600 });
       const ecb = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
       const hashKey = ecb.update(Buffer.alloc(16));
-      // Halves, so that a copy cut in two is found as well; text, in case it ever became a string.
+      const patterns = [key.subarray(0, 16), key.subarray(16), hashKey, ...textsOf(key)];
+      await expectGone(`key-${wasmBuild}`, key, patterns, wasmBuild, "aes");
+    },
+  );
+
+  test.each([
+    ["P-256", "base"],
+    ["P-256", "relaxed"],
+    ["secp256k1", "base"],
+    ["secp256k1", "relaxed"],
+  ])(
+    "holds no private key of %s, in bytes, words, limbs or text, after destroy (%s)",
+    async (curve, wasmBuild) => {
+      const key = randomBytes(32).fill(0x3c, 0, 1);
+      const number = BigInt(`0x${key.toString("hex")}`);
+      const littleEndian = Buffer.from(key).reverse();
+      // Two neighbouring limbs of 29 bits in words of 64, as the kernels have numbers.
+      const limbs = Buffer.alloc(72);
+      for (let i = 0; i < 9; i++) limbs.writeBigUInt64LE((number >> BigInt(29 * i)) & 0x1fffffffn, 8 * i);
       const patterns = [
-        key.subarray(0, 16),
-        key.subarray(16),
-        hashKey,
-        Buffer.from(key.toString("hex").slice(0, 32)),
-        Buffer.from(key.toString("base64").slice(0, 20)),
+        ...[key, littleEndian].flatMap((bytes) => [bytes.subarray(0, 12), bytes.subarray(20)]),
+        limbs.subarray(0, 16),
+        limbs.subarray(32, 48),
+        ...textsOf(key),
       ];
-      const child = spawn(process.execPath, [script, keyFile, wasmBuild], {
-        stdio: ["pipe", "pipe", "inherit"],
-      });
-      try {
-        const pid = child.pid ?? 0;
-        expect(await nextWord(child)).toBe("live");
-        expect(countInMemory(pid, patterns)).toBeGreaterThan(0);
-        child.stdin.write("go\n");
-        expect(await nextWord(child)).toBe("destroyed");
-        expect(countInMemory(pid, patterns)).toBe(0);
-      } finally {
-        child.kill();
-      }
+      await expectGone(`${curve}-${wasmBuild}`, key, patterns, wasmBuild, curve);
     },
   );
 });
