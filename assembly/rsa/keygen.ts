@@ -4,7 +4,7 @@
  * or that a prime was found. The host brings random bytes, and wipes after the last step.
  */
 
-import { lessMask32 } from "../ct";
+import { lessMask32, zeroBit64 } from "../ct";
 import {
   natDivide,
   natFromBytes,
@@ -143,7 +143,7 @@ export function rsaGenerateConfirm(lane: u32): void {
   memory.copy(other, CANDIDATES + LANE_STEP * <usize>(lane & 1), 4 * <usize>words);
 }
 
-/** Tells whether |p - q| > 2^(bits - 100), as 1 or 0, for primes of that many bits (FIPS 186-5, A.1.3, step 5.4). */
+/** Tells whether |p - q| > 2^(bits - 100), as all ones or zero, for primes of that many bits (FIPS 186-5, A.1.3, step 5.4). */
 function areFarApart(p: usize, q: usize): u32 {
   const less: u32 = natLessMask(p, q, words);
   natSubtract(RESULT, p, q, words);
@@ -155,7 +155,7 @@ function areFarApart(p: usize, q: usize): u32 {
   const end: usize = RESULT + 4 * <usize>words;
   const high: u32 =
     load<u32>(end - 4) | load<u32>(end - 8) | load<u32>(end - 12) | (load<u32>(end - 16) >> 28);
-  return <u32>((0 - <u64>high) >> 63) & ~equal;
+  return <u32>(<i64>(0 - <u64>high) >> 63) & ~equal;
 }
 
 /**
@@ -169,7 +169,12 @@ export function rsaGenerateKeep(): u32 {
   if (words === 0 || found === 2) return found;
   const length: usize = 4 * <usize>words;
   memory.copy(found === 0 ? PRIME_P : PRIME_Q, CANDIDATES, length);
-  found += found === 0 ? 1 : areFarApart(PRIME_P, PRIME_Q);
+  if (found === 0) {
+    found = 1;
+  } else if (zeroBit64(<u64>~areFarApart(PRIME_P, PRIME_Q)) === 1) {
+    // Whether they are is public: two that are not are hardly ever met, and the second is thrown away.
+    found = 2;
+  }
   return found;
 }
 

@@ -60,10 +60,11 @@ const DONE: u32 = 1;
 const NEEDS_BLINDING: u32 = 2;
 const FAULTY: u32 = 3;
 
-// Division of a slot: bits of the modulus or 0, uses that the blinding has left, bits of e; then numbers as words; then pairs.
+// Division of a slot: bits of the modulus or 0, uses that the blinding has left, bits of e, a seal on both sizes; then numbers as words; then pairs.
 const BITS: usize = 0;
 const USES: usize = 4;
 const E_BITS: usize = 8;
+const SEAL: usize = 12;
 const E: usize = 0x20;
 const N: usize = 0x40;
 const P: usize = 0x240;
@@ -98,8 +99,18 @@ function isTrue(mask: u32): bool {
   return zeroBit64(<u64>~mask) === 1;
 }
 
+/** Returns what stands beside the sizes of a slot, so that none that changed by itself is taken. */
+function sealOf(key: usize): u32 {
+  return ~(load<u32>(key, BITS) | (load<u32>(key, E_BITS) << 16));
+}
+
 function isLoaded(slot: u32): bool {
   return slot < RSA_PRIVATE_COUNT && load<u32>(slotAt(slot), BITS) !== 0;
+}
+
+/** Tells whether the sizes of a loaded key are those it was loaded with. */
+function isSound(slot: u32): bool {
+  return load<u32>(slotAt(slot), SEAL) === sealOf(slotAt(slot));
 }
 
 /** Wipes the key in a slot and returns 1, or 0 where there is no such slot. Time: constant. */
@@ -162,6 +173,7 @@ function loadParts(key: usize, bits: u32): u32 {
   if (isTrue(fitTogether(key, bits))) {
     store<u32>(key, bits, BITS);
     store<u32>(key, bitLength(key + E, 8), E_BITS);
+    store<u32>(key, sealOf(key), SEAL);
     pairLoad(key + CONTEXT, bits >> 1, key + P, key + Q);
     // A still holds qInv; the other half is never read.
     pairEnter(key + QINV, key + CONTEXT, A, A);
@@ -180,7 +192,7 @@ function loadParts(key: usize, bits: u32): u32 {
  * Time: depends on the size of the key.
  */
 export function rsaBlind(slot: u32): u32 {
-  const renewed = isLoaded(slot) ? blind(slotAt(slot)) : 0;
+  const renewed = isLoaded(slot) && isSound(slot) ? blind(slotAt(slot)) : 0;
   wipe(RSA_RANDOM, RSA_RANDOM_LENGTH);
   pairWipe();
   return renewed;
@@ -230,6 +242,7 @@ function exponentOfInverse(out: usize, prime: usize, e: usize, words: u32): void
 export function rsaPrivate(slot: u32): u32 {
   wipe(RSA_OUTPUT, RSA_BLOCK_LENGTH);
   if (!isLoaded(slot)) return TOO_LARGE;
+  if (!isSound(slot)) return FAULTY;
   const key = slotAt(slot);
   const words = load<u32>(key, BITS) >> 5;
   natFromBytes(WIDE, words, RSA_INPUT, 4 * words);

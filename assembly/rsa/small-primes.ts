@@ -3,6 +3,7 @@
  * primes each, and for each prime its inverse modulo 2^32, with which a multiplication tells multiples from other numbers.
  */
 
+import { zeroBit64 } from "../ct";
 import { natResidueScaled, negativeInverse32 } from "../int/nat";
 import { SMALL_PRIMES } from "./keygen-memory";
 
@@ -74,7 +75,9 @@ export function hasSmallFactor(number: usize, words: u32, unfit: u32): u32 {
       const quotient: u64 = <u64>(residue * load<u32>(prime));
       multiples |= <u32>((quotient - <u64>load<u32>(prime, 4) - 1) >> 63);
     }
-    if (multiples !== 0) return 1;
+    // From here on it is public whether the number is thrown away.
+    if (zeroBit64(<u64>multiples) === 1) continue;
+    return 1;
   }
   return 0;
 }

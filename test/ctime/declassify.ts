@@ -72,9 +72,9 @@ export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
   },
   {
     after: ["i64.or", "i64.const 63", "i64.shr_u", "i64.eqz"],
-    within: ["rsaLoadPrivate", "rsaBlind", "rsaPrivate"],
-    places: { "rsa-base": 4, "rsa-relaxed": 4 },
+    within: ["rsaLoadPrivate", "rsaBlind", "rsaPrivate", "rsaGenerateSieve", "rsaGenerateKeep"],
+    places: { "rsa-base": 6, "rsa-relaxed": 6 },
     reason:
-      "isTrue of rsa/private.ts: whether numbers are a key, a random number is zero modulo a prime, a number is below the modulus, and a result passed its check. The caller is told each of them.",
+      "isTrue of rsa/private.ts: whether numbers are a key, a random number is zero modulo a prime, a number is below the modulus, and a result passed its check. The caller is told each of them. In key generation: whether a candidate that nobody will use is thrown away, and whether two primes are far enough apart.",
   },
 ];

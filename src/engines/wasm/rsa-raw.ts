@@ -233,11 +233,11 @@ export class RawRsa {
     const { kernel } = this;
     const slot = this.#private.use(key);
     ensure(slot !== undefined, "InternalFailure", "An RSA key could not be loaded again.");
-    let answer = kernel.rsaPrivate(slot);
+    let answer: number = kernel.rsaPrivate(slot);
     if (answer === Answer.needsBlinding) {
-      do this.#drawRandom();
-      while (kernel.rsaBlind(slot) !== 1);
-      answer = kernel.rsaPrivate(slot);
+      this.#drawRandom();
+      // Random numbers are refused once in 2^1023: what is refused here is a slot that changed by itself.
+      answer = kernel.rsaBlind(slot) === 1 ? kernel.rsaPrivate(slot) : Answer.faulty;
     }
     if (answer === Answer.done) return true;
     if (answer === Answer.tooLarge) return false;
@@ -303,8 +303,8 @@ export class RawRsa {
   }
 }
 
-/** What `rsaPrivate` answers, but for a fault. */
-const Answer = { tooLarge: 0, done: 1, needsBlinding: 2 } as const;
+/** What `rsaPrivate` answers. */
+const Answer = { tooLarge: 0, done: 1, needsBlinding: 2, faulty: 3 } as const;
 
 function withoutZeros(number: Uint8Array): Uint8Array {
   let start = 0;
