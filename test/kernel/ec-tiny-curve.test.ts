@@ -212,8 +212,7 @@ describe.each(SHAPES)("on curves with $shape", ({ flag, curves }) => {
       const check = (what: string, P: Point, Q: Point, z: number, expected: Point, at: number): void => {
         sums += 1;
         const actual = readPoint(curve, at);
-        if (!isSame(actual, expected))
-          wrong.push(`${what} of ${P} and ${Q}, Z = ${z}, p = ${curve.p}`);
+        if (!isSame(actual, expected)) wrong.push(`${what} of ${P} and ${Q}, Z = ${z}, p = ${curve.p}`);
       };
       for (const P of curve.points) {
         for (let z = 1; z < curve.p; z++) {
