@@ -3,7 +3,13 @@
 import type { Hsm as HsmCalls } from "./engines/hsm/hsm.ts";
 import { groupHsm, openHsm } from "./engines/hsm/open-hsm.ts";
 
-export type { ClassLimit, ClassLimits } from "./engines/hsm/addon.ts";
+export type {
+  ClassLimit,
+  ClassLimits,
+  InitTokenOptions,
+  ModuleInfo,
+  ModuleOptions,
+} from "./engines/hsm/addon.ts";
 export type { BreakerOptions } from "./engines/hsm/breaker.ts";
 export type {
   BreakerState,
@@ -25,6 +31,7 @@ export type {
   ImportHsmKeyRequest,
 } from "./engines/hsm/hsm.ts";
 export { HsmError, type HsmErrorCode, type HsmOutcome } from "./engines/hsm/hsm-error.ts";
+export { initToken, probeModule } from "./engines/hsm/module.ts";
 export type { HsmGroupOptions, HsmOptions } from "./engines/hsm/open-hsm.ts";
 export type { GroupPolicy } from "./engines/hsm/selector.ts";
 export type { PinProvider } from "./engines/hsm/token.ts";

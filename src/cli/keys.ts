@@ -45,6 +45,7 @@ export function addKeyCommands(program: Command, run: Run): void {
 interface CreateOptions extends GlobalOptions {
   readonly spec?: string;
   readonly usage?: string;
+  readonly protection?: string;
   readonly description?: string;
   readonly tag?: readonly Tag[];
 }
@@ -64,6 +65,10 @@ function addCreate(group: Command, run: Run): void {
       "--usage <usage>",
       "ENCRYPT/DECRYPT, SIGN/VERIFY or GENERATE_VERIFY_MAC; the spec's own by default",
     )
+    .option(
+      "--protection <level>",
+      "software (the default), or hsm: made in the token of --hsm-token and used there",
+    )
     .option("--description <text>", "free text")
     .option("--tag <name=value>", "add a tag; may be repeated", readTag)
     .action(async (_options: object, command: Command) => {
@@ -71,6 +76,7 @@ function addCreate(group: Command, run: Run): void {
       const request: CreateKeyRequest = {
         keySpec: options.spec as CreateKeyRequest["keySpec"],
         keyUsage: options.usage as CreateKeyRequest["keyUsage"],
+        protectionLevel: options.protection?.toUpperCase() as CreateKeyRequest["protectionLevel"],
         description: options.description,
         tags: options.tag,
       };

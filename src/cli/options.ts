@@ -11,6 +11,11 @@ export interface GlobalOptions {
   readonly passphraseFile?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly hsmLibrary?: string;
+  readonly hsmInitArgs?: string;
+  /** Label or pkcs11: URI. */
+  readonly hsmToken?: string;
+  readonly hsmPinFile?: string;
 }
 
 /** Where a command writes binary data. */

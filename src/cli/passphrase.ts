@@ -100,6 +100,16 @@ async function withTerminal<T>(signal: AbortSignal, use: (ask: Ask) => Promise<T
   }
 }
 
+/** Asks for a secret once; undefined when there is no terminal to ask on. The caller wipes the bytes. */
+export async function promptSecret(name: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  if (process.stderr.isTTY !== true) return undefined;
+  return withTerminal(signal, async (ask) => {
+    const secret = await ask(`${name}: `);
+    if (secret.length === 0) throw usageError(`The ${name} is empty.`);
+    return secret;
+  });
+}
+
 /**
  * Asks for the passphrase of a store, twice when it is new. The caller wipes the bytes.
  *

@@ -5,6 +5,7 @@ import { addAliasCommands } from "./aliases.ts";
 import { addDataKeyCommand } from "./data-key.ts";
 import { addCryptCommands } from "./encrypt.ts";
 import { cancelled, EXIT, type ExitCode } from "./exit-codes.ts";
+import { addHsmCommands } from "./hsm.ts";
 import { addInitCommand } from "./init.ts";
 import { addInspectCommand } from "./inspect.ts";
 import { addKeyCommands } from "./keys.ts";
@@ -26,6 +27,10 @@ function buildProgram(run: Run): Command {
       "--passphrase-file <file>",
       "file that holds the passphrase (KEYPLANE_PASSPHRASE: the passphrase itself)",
     )
+    .option("--hsm-library <file>", "PKCS#11 module (KEYPLANE_HSM_LIBRARY)")
+    .option("--hsm-init-args <text>", "what the module wants at its initialisation (KEYPLANE_HSM_INIT_ARGS)")
+    .option("--hsm-token <label>", "label or pkcs11: URI of the token (KEYPLANE_HSM_TOKEN)")
+    .option("--hsm-pin-file <file>", "file that holds the token's PIN (KEYPLANE_HSM_PIN_FILE)")
     .option("--json", "print one JSON document; binary values are base64")
     .option("--quiet", "draw no progress line")
     .configureHelp({ showGlobalOptions: true })
@@ -39,6 +44,7 @@ function buildProgram(run: Run): Command {
   addSignCommands(program, run);
   addRandomCommand(program, run);
   addInspectCommand(program, run);
+  addHsmCommands(program, run);
   return program;
 }
 

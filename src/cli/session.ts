@@ -2,9 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Hsm } from "../hsm.ts";
 import { Kms, KmsError, type RootKeyOption } from "../index.ts";
 import { sqliteStore } from "../stores/sqlite.ts";
 import { CliError } from "./exit-codes.ts";
+import { namesHsm, openHsm } from "./hsm-session.ts";
 import type { GlobalOptions } from "./options.ts";
 import { withRootKey } from "./root-key.ts";
 
@@ -20,12 +22,17 @@ export function storeFile(options: GlobalOptions): string {
 }
 
 /** Opens a store, waiting a while for another process that holds it. */
-export async function openKms(file: string, rootKey: RootKeyOption, signal: AbortSignal): Promise<Kms> {
+export async function openKms(
+  file: string,
+  rootKey: RootKeyOption,
+  signal: AbortSignal,
+  hsm?: Hsm,
+): Promise<Kms> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     signal.throwIfAborted();
     try {
-      return await Kms.open({ store: sqliteStore({ file }), rootKey });
+      return await Kms.open({ store: sqliteStore({ file }), rootKey, hsm });
     } catch (error) {
       const isHeld = error instanceof KmsError && error.code === "ServiceUnavailableTemporary";
       if (!isHeld || performance.now() > deadline) throw error;
@@ -51,10 +58,15 @@ export async function withKms<T>(
       `There is no store ${file}; name one with --store, or make it with keyplane init.`,
     );
   }
-  const kms = await withRootKey(options, false, signal, (rootKey) => openKms(file, rootKey, signal));
+  const hsm = namesHsm(options) ? await openHsm(options, signal) : undefined;
   try {
-    return await use(kms);
+    const kms = await withRootKey(options, false, signal, (rootKey) => openKms(file, rootKey, signal, hsm));
+    try {
+      return await use(kms);
+    } finally {
+      await kms.close();
+    }
   } finally {
-    await kms.close();
+    await hsm?.close();
   }
 }

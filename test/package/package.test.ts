@@ -55,7 +55,7 @@ describe("package", () => {
       "Kms KmsError fromVendorBlob loadEngine memoryStore toVendorBlob",
       "KmsError loadAesGcm",
       "compileKernels",
-      "Hsm HsmError KmsError",
+      "Hsm HsmError KmsError initToken probeModule",
     ]);
   });
 

@@ -145,7 +145,7 @@ const BY_REASON: Readonly<Record<string, HsmErrorCode>> = {
 const ATTRIBUTE_CODES: ReadonlySet<number> = new Set([0x10, 0x12, 0x13, 0xd0, 0xd1]);
 
 /** Makes an `HsmError` of what a promise of the addon rejected with. */
-export function fromRejection(cause: unknown, member: string): HsmError {
+export function fromRejection(cause: unknown, member: string | undefined): HsmError {
   if (cause instanceof HsmError) return cause;
   const { message, ckr, ckrName, fn, reason } = cause as NativeError;
   let code: HsmErrorCode | undefined = reason === undefined ? undefined : BY_REASON[reason];
