@@ -1,12 +1,14 @@
 /** How quick is RSA of the wasm engine beside others? Blinding and the check of every result are in every figure. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
+import { keyRows } from "./rsa-keys.ts";
 import { rawRows } from "./rsa-raw.ts";
 
 const REPORT = "build/bench-rsa.json";
 
 export async function run(): Promise<boolean> {
-  const { rows, builds } = await rawRows();
+  const { rows: raw, builds } = await rawRows();
+  const rows = [...raw, ...(await keyRows())];
   console.log(`builds: ${builds.join(", ")}; OPENSSL_ia32cap=${process.env["OPENSSL_ia32cap"] ?? ""}`);
   let met = true;
   for (const { gate, value, demand } of rows) {
