@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { ROOT } from "./files.mjs";
 
-const outfile = join(ROOT, "build", `bench-${process.pid}.mjs`);
+// As deep as the sources are, which find the addon from where they stand.
+const outfile = join(ROOT, "build/bench/out", `bench-${process.pid}.mjs`);
 await build({
   entryPoints: [join(ROOT, "bench/index.ts")],
   outfile,

@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   facade: () => import("./facade.bench.ts"),
   "aes-gcm": () => import("./aes-gcm.bench.ts"),
   ecdsa: () => import("./ecdsa.bench.ts"),
+  hsm: () => import("./hsm.bench.ts"),
   rsa: () => import("./rsa.bench.ts"),
   ecdh: () => import("./ecdh.bench.ts"),
 };
