@@ -227,7 +227,9 @@ export function rsaGenerateKey(): u32 {
   const exponent: usize = RSA_KEY_PARTS + PART_E;
   memory.fill(exponent, 0, 32);
   store<u32>(exponent, bswap<u32>(PUBLIC_EXPONENT), 28);
-  return good;
+  // A key that is not good is thrown away.
+  if (zeroBit64(<u64>(good ^ 1)) === 1) return 1;
+  return 0;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Miller-Rabin on two numbers at once (FIPS 186-5, B.3.1), for candidates and for the primes of keys that are imported. */
 
-import { lessMask32 } from "../ct";
+import { lessMask32, zeroBit64 } from "../ct";
 import { natAddSmall, natEqualMask, natMultiply, natSubtractSmall } from "../int/nat";
 import {
   BASE,
@@ -98,5 +98,9 @@ export function millerRabinRound(words: u32): u32 {
   // No odd number has no zero: what was not split is refused.
   passA &= lessMask32(0, zerosA);
   passB &= lessMask32(0, zerosB);
-  return (passA & 1) | (passB & 2);
+  // Whether each may be prime is public: one that is not is thrown away, or its key is refused.
+  let verdicts: u32 = 0;
+  if (zeroBit64(<u64>~passA) === 1) verdicts = 1;
+  if (zeroBit64(<u64>~passB) === 1) verdicts += 2;
+  return verdicts;
 }
