@@ -1,6 +1,7 @@
 /**
  * Which engine serves what when the caller leaves the choice to us ("auto"): per primitive the engines in order of
- * preference, each up to a payload size; for EC keys per curve and operation. `npm run bench -- routes` measures it all.
+ * preference, each up to a payload size; for EC keys per curve and operation. `npm run bench -- routes` measures it all, the
+ * benchmark of `npm run page` the border between wasm and WebCrypto in browsers.
  */
 
 import type { CurveName, EngineName } from "./engine.ts";
@@ -19,8 +20,10 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
   aesGcm: [
     { engine: "wasm", maxBytes: 1024 },
     { engine: "node", maxBytes: ANY_SIZE },
-    { engine: "wasm", maxBytes: ANY_SIZE },
+    // Where there is no node:crypto: a call of WebCrypto costs as much as about 2 KiB of wasm, which only longer ones earn back.
+    { engine: "wasm", maxBytes: 2048 },
     { engine: "webcrypto", maxBytes: ANY_SIZE },
+    { engine: "wasm", maxBytes: ANY_SIZE },
   ],
   rsa: [
     { engine: "node", maxBytes: ANY_SIZE },
