@@ -238,7 +238,8 @@ describe.each(CURVES)("a signature on %s whose r or s is zero", (curve) => {
     });
     const engine = createWasmEngine();
     served(engine, "ecdsa").importPrivateKey(curve, scalar);
-    const pool = pools.find(({ length }) => length === 4096);
+    // The last: loading the kernels may have filled and erased another.
+    const pool = pools.filter(({ length }) => length === 4096).at(-1);
     expect(pool?.some((byte) => byte !== 0)).toBe(true);
     engine.close();
     expect(pool?.every((byte) => byte === 0)).toBe(true);
