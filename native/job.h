@@ -22,6 +22,8 @@ struct Job {
   Record record;
   std::uint32_t index;
   Class job_class;
+  // The record passed CheckRecord.
+  bool valid;
   bool retried;
   // Bits of Result for the record.
   std::uint8_t result;

@@ -56,6 +56,13 @@ Submitted Pool::Submit(const std::shared_ptr<Arena>& arena, std::uint32_t first,
     Job& job = batch->jobs[i];
     std::memcpy(&job.record, arena->record(first + i), kRecordLen);
     job.index = first + i;
+    job.valid = CheckRecord(*arena, job.record);
+    if (!job.valid) {
+      // Its ranges may lie anywhere: nothing uses them, nor do they count.
+      job.record.flags = 0;
+      job.record.input_len = 0;
+      job.record.output_capacity = 0;
+    }
     job.retried = false;
     job.result = 0;
     job.key = nullptr;
@@ -83,11 +90,9 @@ Submitted Pool::Submit(const std::shared_ptr<Arena>& arena, std::uint32_t first,
       Job& job = batch->jobs[i];
       Answer answer;
       Status status = Status::kPending;
-      if (!CheckRecord(*arena, job.record)) {
+      if (!job.valid) {
         status = Status::kRejected;
         answer.reason = Reason::kBadRecord;
-        // Its ranges may lie anywhere.
-        job.record.flags = 0;
       } else if (job.record.op != kRandom) {
         const std::uint32_t ref = job.record.key_ref;
         if (ref == 0 || ref > keys_.size() || keys_[ref - 1] == nullptr) {
