@@ -3,7 +3,7 @@
 import type { AesGcm } from "../engines/engine.ts";
 import { SelfTests } from "../engines/self-test.ts";
 import { WasmAesGcm } from "../engines/wasm/aes-gcm.ts";
-import { provideMainKernels } from "../engines/wasm/lazy.ts";
+import { provideMainKernels } from "../engines/wasm/lazy-main.ts";
 import { mainLoader } from "../engines/wasm/load-kernel.ts";
 import type { RelaxedSimd, WasmBuild } from "../engines/wasm/module.ts";
 

@@ -13,6 +13,7 @@ import { createWasmEngine as createEngine, type WasmEngineOptions } from "./inde
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
 import { rsaLoader } from "./load-rsa-kernel.ts";
+import { bestModule } from "./module.ts";
 
 /** Gives the loaders all builds; compiles none. */
 export function provideInlinedKernels(): void {
@@ -35,8 +36,8 @@ export function createWasmEngine(options?: WasmEngineOptions): Engine {
 export function compileInlinedKernels(): WasmModules {
   provideInlinedKernels();
   return {
-    main: mainLoader.bestModule("auto"),
-    ecc: ecLoader.bestModule("auto"),
-    rsa: rsaLoader.bestModule("auto"),
+    main: bestModule(mainLoader),
+    ecc: bestModule(ecLoader),
+    rsa: bestModule(rsaLoader),
   };
 }

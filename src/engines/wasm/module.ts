@@ -108,25 +108,14 @@ export class ModuleLoader<Kernel> {
     throw new KmsError(
       "Rejected.UnsupportedOperation",
       build === undefined
-        ? "There are no WebAssembly kernels for this runtime here; pass compiled modules as the option wasm."
+        ? "There are no kernels here; pass compiled modules as the option wasm."
         : `This runtime does not support the ${build} build.`,
     );
   }
 
-  /**
-   * Returns the module of the best provided build, proved like that of `best`.
-   *
-   * @throws KmsError like `best`
-   */
-  bestModule(relaxedSimd: RelaxedSimd): WebAssembly.Module {
-    const build = this.supported(relaxedSimd).find((each) => this.has(each, relaxedSimd));
-    const source = build === undefined ? undefined : this.#sources.get(build);
-    ensure(
-      source !== undefined,
-      "Rejected.UnsupportedOperation",
-      "This runtime supports none of the kernels.",
-    );
-    return compile(source);
+  /** Gives a build as it was provided. */
+  source(build: WasmBuild): BuildSource | undefined {
+    return this.#sources.get(build);
   }
 
   #build(build: WasmBuild, force: boolean): Kernel | undefined {
@@ -169,7 +158,7 @@ export class ModuleLoader<Kernel> {
     } catch (cause) {
       throw new KmsError(
         "Rejected.UnsupportedOperation",
-        "This runtime refuses to instantiate the WebAssembly module.",
+        "This runtime refuses the WebAssembly module.",
         { cause },
       );
     }
@@ -185,6 +174,19 @@ function ensureWebAssembly(): void {
   );
 }
 
+/**
+ * Compiles the best provided build, proved like that of `best`.
+ *
+ * @throws KmsError `Rejected.UnsupportedOperation`
+ */
+export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Module {
+  const build = loader.supported("auto").find((each) => loader.has(each, "auto"));
+  const source = build === undefined ? undefined : loader.source(build);
+  ensure(source !== undefined, "Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
+  return compile(source);
+}
+
+/** Compiles a build. @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses */
 function compile(source: BuildSource): WebAssembly.Module {
   if (typeof source !== "string") return source;
   try {

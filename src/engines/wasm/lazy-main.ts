@@ -1,0 +1,50 @@
+/**
+ * Loads the build of the main module that serves this runtime, and no other: each is a chunk of its own where a bundler
+ * splits, or a file of its own in the package.
+ */
+
+import { KmsError } from "../../errors.ts";
+import { mainLoader } from "./load-kernel.ts";
+import type { ModuleLoader, RelaxedSimd, WasmBuild } from "./module.ts";
+
+/** Loads the text of one build. */
+type Chunk = () => Promise<{ readonly WASM_HEX: string }>;
+
+/** The builds of one module. */
+export type Chunks = Readonly<Partial<Record<WasmBuild, Chunk>>>;
+
+const MAIN: Chunks = {
+  base: () => import("./bytes/base.ts"),
+  simd: () => import("./bytes/simd.ts"),
+  relaxed: () => import("./bytes/relaxed.ts"),
+};
+
+/**
+ * Loads the best build of the main module and proves it; goes on to the next where its answers are wrong.
+ *
+ * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly, a policy forbids it, or there is no import()
+ */
+export async function provideMainKernels(relaxedSimd: RelaxedSimd): Promise<void> {
+  for (const build of mainLoader.supported(relaxedSimd)) {
+    await fetchChunk(mainLoader, MAIN, build);
+    if (mainLoader.has(build, relaxedSimd)) return;
+  }
+}
+
+/** Loads one build into a loader. @throws KmsError `Rejected.UnsupportedOperation` */
+export async function fetchChunk<Kernel>(
+  loader: ModuleLoader<Kernel>,
+  chunks: Chunks,
+  build: WasmBuild,
+): Promise<void> {
+  try {
+    const chunk = await chunks[build]?.();
+    if (chunk !== undefined) loader.provide({ [build]: chunk.WASM_HEX });
+  } catch (cause) {
+    throw new KmsError(
+      "Rejected.UnsupportedOperation",
+      "The kernels cannot be loaded (see docs/runtimes.md, service workers).",
+      { cause },
+    );
+  }
+}
