@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildWasm } from "./build-wasm.mjs";
 import { ROOT } from "./files.mjs";
+import { sizes } from "./sizes.mjs";
 
 const SUMS = join(ROOT, "assembly/SHA256SUMS");
 
@@ -78,6 +79,7 @@ const steps = [
   ["reproducible wasm", wasmIsReproducible],
   ["API report", apiReportIsCurrent],
   ["package", runs(bin("publint"), "--strict")],
+  ["sizes", async () => (await sizes()).problem],
 ];
 
 let failed = 0;

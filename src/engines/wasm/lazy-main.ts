@@ -43,7 +43,7 @@ export async function fetchChunk<Kernel>(
   } catch (cause) {
     throw new KmsError(
       "Rejected.UnsupportedOperation",
-      "The kernels cannot be loaded (see docs/runtimes.md, service workers).",
+      "The kernels cannot be loaded; pass the option wasm.",
       { cause },
     );
   }
