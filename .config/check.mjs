@@ -69,6 +69,10 @@ async function apiReportIsCurrent() {
   return apiReports({ write: false });
 }
 
+/** Entries without types: what they are depends on who imports them. */
+const { exports: entries } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const wasmFiles = Object.keys(entries).filter((name) => name.endsWith(".wasm"));
+
 const steps = [
   ["biome", runs(bin("biome"), "check", "--error-on-warnings", ".")],
   ["types of the tests and benches", runs(bin("tsc"), "--project", "test/tsconfig.json")],
@@ -79,6 +83,10 @@ const steps = [
   ["reproducible wasm", wasmIsReproducible],
   ["API report", apiReportIsCurrent],
   ["package", runs(bin("publint"), "--strict")],
+  [
+    "types of the package",
+    runs(bin("attw"), "--pack", ".", "--profile", "esm-only", "--exclude-entrypoints", ...wasmFiles),
+  ],
   ["sizes", async () => (await sizes()).problem],
 ];
 

@@ -156,11 +156,9 @@ export class ModuleLoader<Kernel> {
     try {
       exports = new WebAssembly.Instance(module).exports;
     } catch (cause) {
-      throw new KmsError(
-        "Rejected.UnsupportedOperation",
-        "This runtime refuses the WebAssembly module.",
-        { cause },
-      );
+      throw new KmsError("Rejected.UnsupportedOperation", "This runtime refuses the WebAssembly module.", {
+        cause,
+      });
     }
     return this.#facts.bind(exports, module);
   }
