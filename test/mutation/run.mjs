@@ -32,6 +32,8 @@ const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
 const WORKERS = 2;
 /** A run longer than this has no verdict; a defect that makes the tests hang needs other tests. */
 const TIMEOUT_MS = 240_000;
+/** The run without defects has all the files to do. */
+const CLEAN_TIMEOUT_MS = 1_200_000;
 
 const filter = process.argv[2] ?? "";
 const defects = DEFECTS.filter((defect) => defect.name.includes(filter));
@@ -50,7 +52,7 @@ function makeCopy(name) {
 }
 
 /** Runs a script of Node in a copy; undefined when it took too long. */
-function node(copy, ...args) {
+function node(copy, timeoutMs, ...args) {
   return new Promise((done) => {
     const env = { ...process.env, KEYPLANE_MUTATION: "1" };
     const child = spawn(process.execPath, args, { cwd: copy, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -61,7 +63,7 @@ function node(copy, ...args) {
     const timer = setTimeout(() => {
       late = true;
       child.kill("SIGKILL");
-    }, TIMEOUT_MS);
+    }, timeoutMs);
     child.on("close", (status) => {
       clearTimeout(timer);
       done(late ? undefined : { status, output });
@@ -74,11 +76,12 @@ function node(copy, ...args) {
  *
  * @returns for each file "passed", "failed" (a test of it did) or "broken" (it did not even load); undefined without a verdict
  */
-async function runTests(copy, files) {
+async function runTests(copy, files, timeoutMs = TIMEOUT_MS) {
   const report = join(copy, "report.json");
   rmSync(report, { force: true });
   const run = await node(
     copy,
+    timeoutMs,
     "node_modules/vitest/vitest.mjs",
     "run",
     "--config=.config/vitest.config.mjs",
@@ -110,7 +113,7 @@ async function judge(copy, { file, find, replace, tests }) {
   );
   try {
     if (isKernel) {
-      const build = await node(copy, ".config/build-wasm.mjs");
+      const build = await node(copy, TIMEOUT_MS, ".config/build-wasm.mjs");
       if (build?.status !== 0) return "BROKEN: the kernels do not build";
       if (readBytes().every((text, i) => text === built[i])) return "STALE: the kernels are the same";
     }
@@ -138,7 +141,7 @@ if (defects.length === 0) {
 }
 
 // Without this a test that fails anyway would seem to kill every defect.
-const clean = await runTests(copies[0], files);
+const clean = await runTests(copies[0], files, CLEAN_TIMEOUT_MS);
 const unsound = files.flatMap((file, i) => {
   const verdict = clean?.[i] ?? "no verdict";
   return verdict === "passed" ? [] : [`${file}: ${verdict}`];
