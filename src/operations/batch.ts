@@ -51,11 +51,10 @@ export async function runBatch<Request extends object, Response>(
       signal?.throwIfAborted();
       clock.restart();
     }
-    const isPending = results.some((result) => result instanceof Promise);
-    const settled = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
-    // Last, since items that waited for the store are sealed when it has answered.
+    // Before the wait for others: until it is over the keys may be gone.
     stage.flush();
-    return settled;
+    const isPending = results.some((result) => result instanceof Promise);
+    return isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
   } catch (error) {
     for (const result of results) wipePlaintext(result);
     throw error;

@@ -17,7 +17,7 @@ import {
 import { invalidCiphertext } from "../errors.ts";
 import { assertSymmetric, type KeyVersion } from "../keys/key.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
-import type { OperationContext } from "./context.ts";
+import { contextOf, type OperationContext } from "./context.ts";
 import { refuseOnHardware } from "./hardware.ts";
 import { refuseGone, withBinding } from "./with-binding.ts";
 
@@ -69,7 +69,9 @@ function sealLater(
   return counted
     .then(() => {
       refuseGone(context, version, "ENCRYPT/DECRYPT");
-      return seal(context, mode, version, ownPlaintext, ownAad, ownIv);
+      // At once: nobody may be there any more to seal what the batch collects, nor the key.
+      const alone = contextOf(context, context.aesGcm, undefined);
+      return seal(alone, mode, version, ownPlaintext, ownAad, ownIv);
     })
     .finally(() => ownPlaintext.fill(0));
 }
