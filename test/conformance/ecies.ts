@@ -85,6 +85,14 @@ export function describeEcies(name: string, make: MakeEngine): void {
       );
     });
 
+    test("refuses a ciphertext of nothing, although its tag is right [ECIES-9]", () => {
+      const spki = Buffer.from(ecdsa.exportSpki(publicKey));
+      const outsidePublic = createPublicKey({ key: spki, format: "der", type: "spki" });
+      const empty = oracleEncrypt(outsidePublic, new Uint8Array(0));
+      expect(empty).toHaveLength(85);
+      expect(decryptEcies(engine, privateKey, empty)).toBeUndefined();
+    });
+
     test("opens nothing after the flip of any bit, and no length but the right one", () => {
       const ciphertext = known("ciphertext");
       for (let bit = 0; bit < ciphertext.length * 8; bit++) {

@@ -61,7 +61,8 @@ test("plaintexts that a batch collected are erased once they are sealed, and whe
     return original.apply(this, args);
   });
   const holders = (): number =>
-    [...targets].filter((bytes) => Buffer.from(bytes.buffer).includes(plaintext.subarray(0, 16))).length;
+    [...targets].filter((bytes) => Buffer.from(bytes.buffer).includes(Buffer.from(plaintext.subarray(0, 16))))
+      .length;
   try {
     const [aad, out] = [new Uint8Array(48), new Uint8Array(200)];
     stage?.add(bound, aad, 36, plaintext, out, 0);
