@@ -1,10 +1,11 @@
-/** Up to which payload size, and with which EC keys, is the wasm engine quicker than node:crypto? The answers belong in src/engines/routes.ts. */
+/** Up to which payload size, and with which EC and RSA keys, is the wasm engine quicker than node:crypto? The answers belong in src/engines/routes.ts. */
 
 import { randomBytes } from "node:crypto";
 import { loadEngine } from "../src/engine.ts";
 import { AUTO_ROUTES } from "../src/engines/routes.ts";
 import { benchEcRoutes } from "./ec-routes.ts";
 import { interleave } from "./interleave.ts";
+import { benchRsaRoutes } from "./rsa-routes.ts";
 
 const SIZES: readonly number[] = [16, 32, 64, 128, 256, 512, 1024, 4096, 16_384];
 
@@ -36,5 +37,5 @@ export async function run(): Promise<boolean> {
   );
   const right = await benchEcRoutes(engines);
   for (const engine of engines) engine.close();
-  return right;
+  return (await benchRsaRoutes()) && right;
 }

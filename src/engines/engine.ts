@@ -349,7 +349,13 @@ interface EngineFacts<Name extends EngineName> {
 }
 
 /** A set of primitives over one implementation. An unserved primitive is undefined. */
-export interface Engine extends Primitives, EngineFacts<"wasm" | "node"> {}
+export interface Engine extends Primitives, EngineFacts<"wasm" | "node"> {
+  /**
+   * Tells whether RSA private operations on a modulus of so many bits run on vector instructions: fused multiply-adds of the
+   * relaxed build, AVX512-IFMA of OpenSSL. It decides which engine is the quicker one.
+   */
+  usesVectorsForRsa?(modulusBits: number): boolean;
+}
 
 /** An engine whose every answer is a promise. */
 export interface AsyncEngine extends EngineFacts<"webcrypto"> {

@@ -41,7 +41,15 @@ import {
 } from "./hardware-keys.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
-import { AUTO_ROUTES, EC_ROUTES, type EcOperation, type Route, type RoutedPrimitive } from "./routes.ts";
+import {
+  AUTO_ROUTES,
+  EC_ROUTES,
+  type EcOperation,
+  type Route,
+  type RoutedPrimitive,
+  RSA_ROUTES,
+  type RsaOperation,
+} from "./routes.ts";
 import { runsOver } from "./sealed-run.ts";
 
 export type EngineChoice = "auto" | EngineName;
@@ -83,10 +91,10 @@ export interface HmacBinding {
   sign(message: Uint8Array): MaybePromise<Uint8Array>;
 }
 
-/** The handles of one key version, by engine for AES and EC since "auto" may use both. */
+/** The handles of one key version, by engine where "auto" may use several. */
 interface Slot {
   aes: Partial<Record<EngineName, AesBinding>>;
-  rsa?: RsaBinding;
+  rsa: Partial<Record<EngineName, RsaBinding>>;
   ec: Partial<Record<EngineName, EcBinding>>;
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
   /** Of a key in a token, which then has no handle in another engine but for its public half. */
@@ -238,16 +246,20 @@ export class Router {
     this.#bulkKeys.close();
   }
 
-  rsa(version: KeyVersion): MaybePromise<RsaBinding> {
-    const slot = slotOf(version);
-    if (slot.rsa !== undefined) return slot.rsa;
+  /** The key for an operation; one key may be in two engines, if the routes say so. */
+  rsa(version: KeyVersion, operation: RsaOperation): MaybePromise<RsaBinding> {
     const facts = materialOf(version.key.identity.spec);
     if (facts.type !== "rsa") throw new Error("internal: not an RSA key");
-    const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
     const { modulusBits } = facts;
+    // Of a key in a token only the public half is in an engine.
+    const engine = this.#chooseRsa(modulusBits, version.key.isHardware ? "public" : operation);
+    const slot = slotOf(version);
+    const known = slot.rsa[engine.name];
+    if (known !== undefined) return known;
+    const rsa: Awaitable<Rsa> = served(engine.rsa);
     return this.#keep<RsaBinding>(
       slot,
-      "rsa",
+      engine.name,
       () => {
         if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
         return whenReady(
@@ -257,10 +269,15 @@ export class Router {
         );
       },
       (made) => {
-        slot.rsa = made;
+        slot.rsa[engine.name] = made;
       },
       ({ privateKey }) => privateKey.destroy(),
     );
+  }
+
+  #chooseRsa(modulusBits: number, operation: RsaOperation): AnyEngine {
+    const routes = this.#choice === "auto" ? RSA_ROUTES[modulusBits]?.[operation] : forced(this.#choice);
+    return chooseRoute(this.#engine, this.#choice, routes ?? [], "rsa", 0, String(modulusBits));
   }
 
   /** The token that keys of protection level HSM live in. @throws KmsError `ServiceUnavailableTemporary` without one */
@@ -482,7 +499,7 @@ export class Router {
     if (slot === undefined) return;
     slot.isForgotten = true;
     for (const binding of Object.values(slot.aes)) binding.key.destroy();
-    slot.rsa?.privateKey.destroy();
+    for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();
     for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
     slot.hmac?.keyBytes.fill(0);
     slot.hardware?.key.release();
@@ -616,13 +633,17 @@ function chooseRoute(
   for (const route of routes) {
     if (byteLength > route.maxBytes) continue;
     const engine = source(route.engine);
-    if (engine?.[primitive] !== undefined && engine.capabilities[primitive]?.includes(parameter))
-      return engine;
+    if (engine?.[primitive] === undefined || !engine.capabilities[primitive]?.includes(parameter)) continue;
+    if (route.needsVectors !== true || hasVectors(engine, Number(parameter))) return engine;
   }
   throw new KmsError(
     "Rejected.UnsupportedOperation",
     `No ${choice} engine here serves ${primitive} with ${parameter}.`,
   );
+}
+
+function hasVectors(engine: AnyEngine, modulusBits: number): boolean {
+  return engine.name !== "webcrypto" && engine.usesVectorsForRsa?.(modulusBits) === true;
 }
 
 /** Returns what a hardware key is, as its token sees it. */
@@ -633,7 +654,7 @@ export function hardwareFacts(identity: KeyIdentity): Pick<HardwareKeySpec, "fac
 }
 
 function slotOf(version: KeyVersion): Slot {
-  version.engineSlot ??= { aes: {}, ec: {}, pending: new Map(), isForgotten: false } satisfies Slot;
+  version.engineSlot ??= { aes: {}, rsa: {}, ec: {}, pending: new Map(), isForgotten: false } satisfies Slot;
   return version.engineSlot as Slot;
 }
 

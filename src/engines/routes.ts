@@ -1,6 +1,6 @@
 /**
  * Which engine serves what when the caller leaves the choice to us ("auto"): per primitive the engines in order of
- * preference, each up to a payload size; for EC keys per curve and operation. `npm run bench -- routes` measures it all, the
+ * preference, each up to a payload size; for EC and RSA keys per curve or size, and operation. `npm run bench -- routes` measures it all, the
  * benchmark of `npm run page` the border between wasm and WebCrypto in browsers.
  */
 
@@ -12,9 +12,20 @@ export type RoutedPrimitive = "aesGcm" | "rsa" | "ecdsa" | "hmac";
 export interface Route {
   readonly engine: EngineName;
   readonly maxBytes: number;
+  /** Takes RSA keys only where the engine has vector instructions for private operations of their size. */
+  readonly needsVectors?: true;
 }
 
+/** What a stored RSA key is asked for: signing and decrypting take the private half. */
+export type RsaOperation = "private" | "public";
+
 const ANY_SIZE: number = Number.POSITIVE_INFINITY;
+
+const NODE_FIRST: readonly Route[] = [
+  { engine: "node", maxBytes: ANY_SIZE },
+  { engine: "wasm", maxBytes: ANY_SIZE },
+  { engine: "webcrypto", maxBytes: ANY_SIZE },
+];
 
 export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = {
   aesGcm: [
@@ -25,21 +36,14 @@ export const AUTO_ROUTES: Readonly<Record<RoutedPrimitive, readonly Route[]>> = 
     { engine: "webcrypto", maxBytes: ANY_SIZE },
     { engine: "wasm", maxBytes: ANY_SIZE },
   ],
-  rsa: [
-    { engine: "node", maxBytes: ANY_SIZE },
-    { engine: "wasm", maxBytes: ANY_SIZE },
-    { engine: "webcrypto", maxBytes: ANY_SIZE },
-  ],
+  // For generating pairs and for the public keys of others; stored keys go by RSA_ROUTES.
+  rsa: NODE_FIRST,
   ecdsa: [
     { engine: "wasm", maxBytes: ANY_SIZE },
     { engine: "node", maxBytes: ANY_SIZE },
     { engine: "webcrypto", maxBytes: ANY_SIZE },
   ],
-  hmac: [
-    { engine: "node", maxBytes: ANY_SIZE },
-    { engine: "wasm", maxBytes: ANY_SIZE },
-    { engine: "webcrypto", maxBytes: ANY_SIZE },
-  ],
+  hmac: NODE_FIRST,
 };
 
 /** What a stored EC key is asked for; `verify` is that of its own public key. */
@@ -65,4 +69,22 @@ const WASM_FIRST: readonly Route[] = [
 export const EC_ROUTES: Readonly<Record<CurveName, Readonly<Record<EcOperation, readonly Route[]>>>> = {
   "P-256": { sign: WASM_FIRST, verify: WASM_FIRST, encrypt: WASM_FIRST, decrypt: WASM_FIRST },
   secp256k1: { sign: WASM_FIRST, verify: WASM_FIRST, encrypt: WASM_FIRST, decrypt: WASM_FIRST },
+};
+
+const VECTORS_FIRST: readonly Route[] = [
+  { engine: "node", maxBytes: ANY_SIZE, needsVectors: true },
+  { engine: "wasm", maxBytes: ANY_SIZE, needsVectors: true },
+  ...NODE_FIRST,
+];
+
+/**
+ * Routes of RSA keys, by the bits of the modulus and operation. Private operations of 3072 and 4096 bits are the quicker ones in
+ * the relaxed build unless OpenSSL has AVX512-IFMA for them, which takes half the time; of 2048 bits OpenSSL is ahead either
+ * way. The base build takes four times as long as OpenSSL, and serves where there is none. One verification is quicker in
+ * node:crypto at every size.
+ */
+export const RSA_ROUTES: Readonly<Record<number, Readonly<Record<RsaOperation, readonly Route[]>>>> = {
+  2048: { private: NODE_FIRST, public: NODE_FIRST },
+  3072: { private: VECTORS_FIRST, public: NODE_FIRST },
+  4096: { private: VECTORS_FIRST, public: NODE_FIRST },
 };

@@ -124,7 +124,7 @@ function decryptAsymmetric(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.rsa(version),
+    context.router.rsa(version, "private"),
     [ciphertext] as const,
     ({ rsa, privateKey }, [own]) => rsa.decryptOaep(privateKey, own, { hash }),
   );

@@ -176,7 +176,7 @@ function encryptOaep(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.rsa(version),
+    context.router.rsa(version, "public"),
     [plaintext] as const,
     ({ rsa, publicKey }, [message]) => rsa.encryptOaep(publicKey, message, { hash }),
   );

@@ -44,7 +44,7 @@ export function getPublicKey(
     throw new KmsError("Forbidden.KeyVersionNotFound", "keyVersionId names no version of this key.");
   const exported =
     materialOf(key.identity.spec).type === "rsa"
-      ? whenReady(context.router.rsa(version), ({ rsa, publicKey }) => rsa.exportSpki(publicKey))
+      ? whenReady(context.router.rsa(version, "public"), ({ rsa, publicKey }) => rsa.exportSpki(publicKey))
       : whenReady(context.router.ec(version, "verify"), ({ ecdsa, publicKey }) =>
           ecdsa.exportSpki(publicKey),
         );

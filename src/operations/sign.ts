@@ -59,7 +59,7 @@ function makeSignature(context: OperationContext, input: SigningInput): MaybePro
     context,
     version,
     "SIGN/VERIFY",
-    context.router.rsa(version),
+    context.router.rsa(version, "private"),
     [message] as const,
     ({ rsa, privateKey }, [own]) =>
       scheme.scheme === "pss"

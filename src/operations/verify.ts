@@ -69,7 +69,7 @@ function checkSignature(
     context,
     version,
     "SIGN/VERIFY",
-    context.router.rsa(version),
+    context.router.rsa(version, "public"),
     [message, signature] as const,
     ({ rsa, publicKey }, [own, ownSignature]) =>
       scheme.scheme === "pss"

@@ -8,6 +8,7 @@ import { NodeEcdsa } from "./ecdsa.ts";
 import { nodeHash, nodeHkdf, nodeHmac } from "./hash.ts";
 import { nodeAesKw, nodeAesKwp } from "./key-wrap.ts";
 import { NodeRsa } from "./rsa.ts";
+import { usesVectorsForRsa } from "./rsa-vectors.ts";
 import { EngineState } from "./state.ts";
 
 const HASH_NAMES = ["SHA-1", "SHA-256", "SHA-384", "SHA-512"] as const;
@@ -56,6 +57,7 @@ export function createNodeEngine(options: NodeEngineOptions = {}): Engine {
     ecdsa: new NodeEcdsa(state, ecKeys, options.verifySignatures === true),
     ecdh: nodeEcdh(state, ecKeys),
     rsa: new NodeRsa(state),
+    usesVectorsForRsa,
     hmac: nodeHmac(state),
     hash: nodeHash(state),
     hkdf: nodeHkdf(state),

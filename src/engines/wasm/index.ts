@@ -19,6 +19,7 @@ import { mainLoader } from "./load-kernel.ts";
 import { rsaLoader } from "./load-rsa-kernel.ts";
 import type { RelaxedSimd, WasmBuild } from "./module.ts";
 import { WasmRsa } from "./rsa.ts";
+import type { RsaKernel } from "./rsa-kernel.ts";
 import { RsaOperations } from "./rsa-operations.ts";
 import { WasmState } from "./state.ts";
 
@@ -101,10 +102,8 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const ecKeys = new EcKeys(ecOperations);
   // The module of RSA has no build between the plain and the relaxed one.
   const rsaBuild = build === "simd" ? "base" : build;
-  const wasmRsa = new WasmRsa(
-    state,
-    new RsaOperations(() => givenRsaKernel ?? rsaLoader.best(relaxedSimd, rsaBuild), hashKernel),
-  );
+  const rsaKernel = (): RsaKernel => givenRsaKernel ?? rsaLoader.best(relaxedSimd, rsaBuild);
+  const wasmRsa = new WasmRsa(state, new RsaOperations(rsaKernel, hashKernel));
   return {
     name: "wasm",
     build: kernel.build,
@@ -113,6 +112,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel, options.verifySignatures === true),
     ecdh: wasmEcdh(state, ecKeys, ecOperations),
     rsa: wasmRsa,
+    usesVectorsForRsa: () => rsaKernel().build === "relaxed",
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),
