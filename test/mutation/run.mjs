@@ -26,7 +26,8 @@ import { BUILD_NAMES, BYTES_FOLDER } from "../../.config/build-wasm.mjs";
 import { DEFECTS } from "./list.mjs";
 
 const ROOT = resolve(fileURLToPath(import.meta.url), "../../..");
-const COPIED = ["src", "test", "assembly", "docs", ".config", "package.json", "tsconfig.json"];
+/** dist/ comes along for the tests that start other processes and threads; defects are not built into it. */
+const COPIED = ["src", "test", "assembly", "docs", "dist", ".config", "package.json", "tsconfig.json"];
 const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
 /** Defects under test at a time, each in a copy of its own. */
 const WORKERS = 2;
@@ -43,7 +44,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.e
 
 function makeCopy(name) {
   const copy = join(scratch, name);
-  mkdirSync(join(copy, "dist"), { recursive: true });
+  mkdirSync(copy);
   for (const path of COPIED) {
     if (existsSync(join(ROOT, path))) cpSync(join(ROOT, path), join(copy, path), { recursive: true });
   }

@@ -24,6 +24,9 @@ const worker = new Worker(new URL("./sync-engine-child.mjs", import.meta.url), {
 worker.unref();
 port.unref();
 
+/** No call takes this long, not even on a machine with other work to do. */
+const PATIENCE_MS = 60_000;
+
 /** Where `out` stands among the arguments of calls that write into an array. */
 const OUTPUT_AT: Readonly<Record<string, number>> = {
   sealInto: 4,
@@ -91,7 +94,11 @@ function call(message: object): Reply {
   Atomics.store(signal, 0, 0);
   port.postMessage({ ...message, broken: flags.KEYPLANE_BREAK_SELF_TEST });
   // A late notification of the call before may wake this one.
-  while (Atomics.load(signal, 0) === 0) Atomics.wait(signal, 0, 0);
+  while (Atomics.load(signal, 0) === 0) {
+    if (Atomics.wait(signal, 0, 0, PATIENCE_MS) === "timed-out") {
+      throw new Error("The thread of the WebCrypto engine does not answer; it runs the engine of dist/.");
+    }
+  }
   return (receiveMessageOnPort(port) as { message: Reply }).message;
 }
 
