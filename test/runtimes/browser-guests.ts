@@ -66,7 +66,7 @@ export async function launchBrowser(name: BrowserName, extraArgs: readonly strin
     executablePath: binary(name),
     headless: true,
     args: [...(name === "chromium" ? CHROMIUM_ARGS : []), ...extraArgs],
-    protocolTimeout: 120_000,
+    protocolTimeout: 600_000,
   });
 }
 

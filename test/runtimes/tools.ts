@@ -5,8 +5,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-export const ROOT: string = new URL("../..", import.meta.url).pathname;
-const FOLDER = new URL(".", import.meta.url).pathname;
+/** Tests and benches run from the root of the project; benches are bundled, so their own place tells nothing. */
+export const ROOT: string = process.cwd();
+const FOLDER: string = join(ROOT, "test/runtimes");
 const MODULES = join(FOLDER, "node_modules");
 
 const BINARIES = {
@@ -45,6 +46,11 @@ export function has(tool: Tool): boolean {
 
 function needsDriver(tool: Tool): boolean {
   return tool === "chromium" || tool === "firefox";
+}
+
+/** Finds a file of a package of this folder. */
+export function tool(path: string): string {
+  return join(MODULES, path);
 }
 
 /** Imports a package of this folder, which the project itself does not depend on; the caller says what it looks like. */
