@@ -53,7 +53,7 @@ async function bundle(
   return { script: outfile, wasm: [...wasm] };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -68,21 +68,31 @@ export interface Workerd {
 }
 
 /** Bundles an entry as Cloudflare's tools do and serves it with workerd. */
-export async function serveWorkerd(app: App, entry: string): Promise<Workerd> {
+export async function serveWorkerd(
+  app: App,
+  entry: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Workerd> {
   const folder = join(app.folder, `workerd-${basename(entry)}`);
   const { wasm } = await bundle(app, entry, folder, ["workerd", "worker", "browser"], () => undefined);
   const modules = wasm.map((name) => `, (name = "${name}", wasm = embed "${name}")`).join("");
+  const bindings = Object.entries(environment).map(([name, text]) => `(name = "${name}", text = "${text}")`);
   const port = await freePort();
   writeFileSync(
     join(folder, "config.capnp"),
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .guest)],
+  services = [
+    (name = "main", worker = .guest),
+    (name = "network", network = (allow = ["private", "public"])),
+  ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
 );
 const guest :Workerd.Worker = (
   modules = [(name = "guest.js", esModule = embed "guest.js")${modules}],
   compatibilityDate = "2026-08-01",
+  bindings = [${bindings.join(", ")}],
+  globalOutbound = "network",
 );
 `,
   );
