@@ -1,0 +1,61 @@
+/** Guest in a page: opens and closes a Kms many times. */
+
+import { Kms } from "keyplane";
+
+/** What there is in the page: bytes of heap, instances made with a memory, bytes of their memories. */
+export interface CycleState {
+  readonly heap: number;
+  readonly instances: number;
+  readonly wasm: number;
+}
+
+export interface Cycles {
+  /** Tells what there is after a warm-up and after all cycles. */
+  run(count: number): Promise<readonly [before: CycleState, after: CycleState]>;
+}
+
+const PLAINTEXT = new Uint8Array(32);
+
+async function cycle(): Promise<void> {
+  const kms = await Kms.open();
+  const { keyId } = await kms.createKey();
+  await kms.advanceEncrypt({ keyId, plaintext: PLAINTEXT });
+  await kms.close();
+}
+
+const memories: WebAssembly.Memory[] = [];
+
+/** Keeps the memory of every instance that is made from here on. */
+function countInstances(): void {
+  const { Instance } = WebAssembly;
+  WebAssembly.Instance = class extends Instance {
+    constructor(module: WebAssembly.Module, imports?: WebAssembly.Imports) {
+      super(module, imports);
+      const { memory } = this.exports;
+      if (memory instanceof WebAssembly.Memory) memories.push(memory);
+    }
+  };
+}
+
+/** Bytes of JavaScript's heap after a collection; the browser is started so that both are to be had. */
+function heap(): number {
+  const scope = globalThis as unknown as { gc(): void; performance: { memory: { usedJSHeapSize: number } } };
+  scope.gc();
+  return scope.performance.memory.usedJSHeapSize;
+}
+
+function state(): CycleState {
+  const wasm = memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  return { heap: heap(), instances: memories.length, wasm };
+}
+
+const keyplaneCycles: Cycles = {
+  async run(count) {
+    countInstances();
+    for (let i = 0; i < 500; i++) await cycle();
+    const before = state();
+    for (let i = 0; i < count; i++) await cycle();
+    return [before, state()];
+  },
+};
+Object.assign(globalThis, { keyplaneCycles });
