@@ -138,7 +138,7 @@ async function benchCurve({ curve, ecdsa }: Bench): Promise<void> {
     BATCH,
   );
   // Every key of a batch is imported with it; the tables of keys that come again are measured above.
-  await compare(
+  await note(
     `${curve} import and verify, batch of ${BATCH}`,
     [
       {

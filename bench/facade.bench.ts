@@ -1,4 +1,4 @@
-/** What does the facade cost around the kernel, and what is left of its lead over a bare createCipheriv? 32-byte data. */
+/** What does the facade cost around the kernels, and what is left of their lead over a bare createCipheriv? 32-byte data. */
 
 import { createCipheriv, createSecretKey, randomBytes } from "node:crypto";
 import { loadEngine } from "../src/engine.ts";
@@ -40,6 +40,19 @@ async function measure(kms: Kms, nodeKms: Kms): Promise<Map<string, number>> {
   const sealed = aesGcm.seal(key, iv, plaintext, frame);
   const items = Array.from({ length: BATCH }, () => ({ iv: randomBytes(12), plaintext, aad: frame }));
 
+  const { ecdsa } = engine;
+  if (ecdsa === undefined) throw new Error("the wasm engine has no ECDSA");
+  const signer = ecdsa.importPrivateKey("P-256", randomBytes(32).fill(1, 0, 1));
+  const verifier = ecdsa.publicKey(signer);
+  const signable = { message: plaintext, hash: "SHA-256" } as const;
+  const signature = ecdsa.sign(signer, signable);
+  const toSign = Array.from({ length: BATCH }, () => ({ key: signer, signable }));
+  const toVerify = toSign.map(() => ({ key: verifier, signable, signature }));
+
+  const ec = (await kms.createKey({ keySpec: "EC_P256" })).keyId;
+  const signed = await kms.sign({ keyId: ec, message: plaintext });
+  const signRequests = Array.from({ length: BATCH }, () => ({ keyId: ec, message: plaintext }));
+  const verifyRequests = signRequests.map((request) => ({ ...request, signature: signed.signature }));
   const { keyId } = await kms.createKey();
   const nodeKey = await nodeKms.createKey();
   const contexts = newContexts();
@@ -72,6 +85,10 @@ async function measure(kms: Kms, nodeKms: Kms): Promise<Map<string, number>> {
     },
     { name: "sync", run: () => kms.advanceEncryptSync({ keyId, plaintext, encryptionContext }) },
     { name: "batch", run: () => kms.advanceEncryptBatch(requests) },
+    { name: "raw signBatch", run: () => ecdsa.signBatch(toSign, { hedged: true }) },
+    { name: "raw verifyBatch", run: () => ecdsa.verifyBatch(toVerify) },
+    { name: "sign batch", run: () => kms.signBatch(signRequests) },
+    { name: "verify batch", run: () => kms.verifyBatch(verifyRequests) },
     { name: "decrypt", run: () => kms.advanceDecrypt({ ciphertextBlob, encryptionContext }) },
     { name: "decrypt sync", run: () => kms.advanceDecryptSync({ ciphertextBlob, encryptionContext }) },
     {
@@ -97,6 +114,8 @@ function rows(medians: ReadonlyMap<string, number>, relaxed: boolean): Row[] {
     most("(advanceEncrypt - seal) / bare, repeated", (ns("repeated") - ns("raw seal")) / ns("bare"), 0.1),
     most("(advanceEncrypt - seal) / bare, new", (ns("new") - ns("raw seal")) / ns("bare"), 0.16),
     most("batch of 64 / sealBatch", ns("batch") / ns("raw sealBatch"), relaxed ? 1.8 : 1.6),
+    most("signBatch of 64 / engine's signBatch, P-256", ns("sign batch") / ns("raw signBatch"), 1.15),
+    most("verifyBatch of 64 / engine's verifyBatch", ns("verify batch") / ns("raw verifyBatch"), 1.15),
     most("advanceDecrypt / open", ns("decrypt") / ns("raw open"), 1.8),
     most("advanceDecryptSync / open", ns("decrypt sync") / ns("raw open"), 1.4),
     least("bare / advanceEncrypt", ns("bare") / ns("repeated"), relaxed ? 4 : 3.2),

@@ -47,10 +47,21 @@ import {
   type EcOperation,
   type Route,
   type RoutedPrimitive,
+  RSA_BATCH_ROUTE,
   RSA_ROUTES,
   type RsaOperation,
 } from "./routes.ts";
 import { runsOver } from "./sealed-run.ts";
+import {
+  type EcCurveTogether,
+  ecTogetherOf,
+  type ItemToVerify,
+  type Keyed,
+  type RsaScheme,
+  type RsaTogether,
+  rsaVerifier,
+  type Together,
+} from "./together.ts";
 
 export type EngineChoice = "auto" | EngineName;
 export type AnyEngine = Engine | AsyncEngine;
@@ -75,6 +86,8 @@ export interface EcBinding {
   readonly ecdsa: EcCalls;
   readonly privateKey: EcPrivateKey;
   readonly publicKey: EcPublicKey;
+  /** Where the engine does many at once. */
+  readonly together?: EcCurveTogether | undefined;
 }
 export interface EciesBinding {
   readonly engine: EciesEngine;
@@ -95,6 +108,8 @@ export interface HmacBinding {
 interface Slot {
   aes: Partial<Record<EngineName, AesBinding>>;
   rsa: Partial<Record<EngineName, RsaBinding>>;
+  /** The public half of the RSA key in the engine that verifies batches. */
+  rsaTogether?: RsaTogether | undefined;
   ec: Partial<Record<EngineName, EcBinding>>;
   hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
   /** Of a key in a token, which then has no handle in another engine but for its public half. */
@@ -366,6 +381,44 @@ export class Router {
     return this.#bindEc(version, this.#chooseEc(version, "ecdsa", operation));
   }
 
+  /** The key for an operation of a batch; undefined where each item is to be done for itself. */
+  ecTogether(
+    version: KeyVersion,
+    operation: "sign" | "verify",
+  ): (EcBinding & { readonly together: EcCurveTogether }) | undefined {
+    const binding = this.ec(version, operation);
+    if (binding instanceof Promise || binding.together === undefined) return undefined;
+    return binding as EcBinding & { readonly together: EcCurveTogether };
+  }
+
+  /**
+   * The key to verify with in a batch, in another engine than the one for single calls if that is the quicker one for so
+   * many items; undefined where each item is to be verified for itself.
+   */
+  rsaVerifier(
+    version: KeyVersion,
+    scheme: RsaScheme,
+    batchSize: number,
+  ): Keyed<RsaPublicKey, Together<ItemToVerify<RsaPublicKey>, boolean>> | undefined {
+    const slot = slotOf(version);
+    slot.rsaTogether ??= this.#bindRsaTogether(version, batchSize);
+    if (slot.rsaTogether === undefined) return undefined;
+    return { key: slot.rsaTogether.publicKey, work: rsaVerifier(slot.rsaTogether, scheme) };
+  }
+
+  #bindRsaTogether(version: KeyVersion, batchSize: number): RsaTogether | undefined {
+    const { engine: name, minItems } = RSA_BATCH_ROUTE;
+    if (batchSize < minItems || (this.#choice !== "auto" && this.#choice !== name)) return undefined;
+    const engine = this.#engine(name);
+    const binding = this.rsa(version, "public");
+    if (engine?.name !== "wasm" || binding instanceof Promise) return undefined;
+    const { rsa, hash } = engine;
+    if (rsa === undefined || hash === undefined || !hasVectors(engine, binding.publicKey.modulusBits))
+      return undefined;
+    const spki = binding.rsa.exportSpki(binding.publicKey);
+    return spki instanceof Promise ? undefined : { rsa, hash, publicKey: rsa.importPublicKey(spki) };
+  }
+
   #chooseEc(version: KeyVersion, primitive: "ecdsa" | "ecdh", operation: EcOperation): AnyEngine {
     const curve = curveOf(version);
     const routes = this.#choice === "auto" ? EC_ROUTES[curve][operation] : forced(this.#choice);
@@ -408,7 +461,9 @@ export class Router {
         return whenReady(
           this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
           (privateKey) =>
-            whenReady(ecdsa.publicKey(privateKey), (publicKey) => ({ ecdsa, privateKey, publicKey })),
+            whenReady(ecdsa.publicKey(privateKey), (publicKey) => {
+              return { ecdsa, privateKey, publicKey, together: ecTogether(engine, curve) };
+            }),
         );
       },
       (made) => {
@@ -500,6 +555,7 @@ export class Router {
     slot.isForgotten = true;
     for (const binding of Object.values(slot.aes)) binding.key.destroy();
     for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();
+    slot.rsaTogether?.publicKey.destroy();
     for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
     slot.hmac?.keyBytes.fill(0);
     slot.hardware?.key.release();
@@ -599,6 +655,12 @@ function curveOf(version: KeyVersion): CurveName {
   const facts = materialOf(version.key.identity.spec);
   if (facts.type !== "ec") throw new Error("internal: not an EC key");
   return facts.curve;
+}
+
+/** The engine as one that does many signatures at once; only the kernels share work between them. */
+function ecTogether(engine: AnyEngine, curve: CurveName): EcCurveTogether | undefined {
+  if (engine.name !== "wasm") return undefined;
+  return ecTogetherOf(served(engine.ecdsa), served(engine.hash))[curve];
 }
 
 /** What capabilities call an AES key of a length. */

@@ -8,6 +8,7 @@ import { isPlainObject } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import { contextOf, type OperationContext } from "./context.ts";
+import { SignatureStage } from "./signature-stage.ts";
 
 export type BatchItem<T> =
   | { readonly ok: true; readonly value: T }
@@ -33,7 +34,8 @@ export async function runBatch<Request extends object, Response>(
   ensure(byteCount(requests) <= MAX_BYTES, "Rejected.LimitExceeded", "A batch has at most 64 MiB.");
 
   const { aesGcm, stage } = context.router.pinned();
-  const batchContext = contextOf(context, aesGcm, stage);
+  const signatures = new SignatureStage(requests.length);
+  const batchContext = contextOf(context, aesGcm, stage, signatures);
   const results: MaybePromise<BatchItem<Response>>[] = [];
   const count = requests.length;
   let rest: readonly Request[] = requests;
@@ -47,19 +49,23 @@ export async function runBatch<Request extends object, Response>(
         rest = copyRequests(requests, results.length, copies);
       }
       stage.flush();
+      signatures.flush();
       await nextTurn();
       signal?.throwIfAborted();
       clock.restart();
     }
     // Before the wait for others: until it is over the keys may be gone.
     stage.flush();
+    signatures.flush();
     const isPending = results.some((result) => result instanceof Promise);
-    return isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
+    const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
+    return signatures.hasFailures ? items.map((item) => orRefusal(context, item, signatures)) : items;
   } catch (error) {
     for (const result of results) wipePlaintext(result);
     throw error;
   } finally {
     stage.release();
+    signatures.release();
     for (const copy of copies ?? []) copy.fill(0);
   }
 }
@@ -154,6 +160,16 @@ function refusal(
   if (!(error instanceof KmsError)) throw error;
   if (error.requestId === "") error.requestId = context.nextRequestId();
   return { ok: false, error };
+}
+
+/** Replaces an item whose answer was never completed. */
+function orRefusal<Response>(
+  context: OperationContext,
+  item: BatchItem<Response>,
+  signatures: SignatureStage,
+): BatchItem<Response> {
+  const error = item.ok ? signatures.failureOf(item.value) : undefined;
+  return error === undefined ? item : refusal(context, error);
 }
 
 function byteCount(requests: readonly object[]): number {

@@ -10,6 +10,7 @@ import type { Key } from "../keys/key.ts";
 import type { ArnScope } from "../keys/key-id.ts";
 import type { KeyRing } from "../keys/key-ring.ts";
 import type { KeyRecords } from "./key-records.ts";
+import type { SignatureStage } from "./signature-stage.ts";
 
 export interface OperationContext {
   readonly ring: KeyRing;
@@ -19,6 +20,8 @@ export interface OperationContext {
   readonly aesGcm: AesLookup;
   /** Collects what a batch seals, where an engine does that; absent outside batches. */
   readonly stage: SealStage | undefined;
+  /** Collects what a batch signs and verifies; absent outside batches. */
+  readonly signatures: SignatureStage | undefined;
   readonly ivs: IvPool;
   /** Memory for ciphertext. */
   readonly slab: BlobSlab;
@@ -39,14 +42,18 @@ export interface OperationContext {
   nextRequestId(): string;
 }
 
+/** What all contexts of one open `Kms` have in common. */
+export type OperationFacts = Omit<OperationContext, "aesGcm" | "stage" | "signatures">;
+
 /**
  * Builds a context. All of them come from here, field by field: objects of one shape keep the operations quick, and copying
  * by spread takes longer than sealing three messages.
  */
 export function contextOf(
-  facts: Omit<OperationContext, "aesGcm" | "stage">,
+  facts: OperationFacts,
   aesGcm: AesLookup,
-  stage: SealStage | undefined,
+  stage?: SealStage,
+  signatures?: SignatureStage,
 ): OperationContext {
   return {
     ring: facts.ring,
@@ -54,6 +61,7 @@ export function contextOf(
     router: facts.router,
     aesGcm,
     stage,
+    signatures,
     ivs: facts.ivs,
     slab: facts.slab,
     frames: facts.frames,

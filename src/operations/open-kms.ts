@@ -23,7 +23,7 @@ import type { KeyStore, StoredRecord } from "../keys/key-store.ts";
 import { GCM_USAGE_LIMIT } from "../keys/usage-counter.ts";
 import type { Platform, RelaxedSimd } from "../platform/platform.ts";
 import { memoryStore } from "../stores/memory.ts";
-import { contextOf, type OperationContext } from "./context.ts";
+import { contextOf, type OperationContext, type OperationFacts } from "./context.ts";
 import {
   checkFields,
   fields,
@@ -167,7 +167,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     // A store that takes no changes just now still serves its other keys; the timer tries again.
     await records.deleteDue().catch(() => undefined);
     const ivs = new IvPool();
-    const facts: Omit<OperationContext, "aesGcm" | "stage"> = {
+    const facts: OperationFacts = {
       ring,
       records,
       router,
@@ -184,15 +184,13 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       mayWait: true,
       nextRequestId: requestIds(),
     };
-    const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength), undefined);
+    const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength));
     const stopTimer = startDeletionTimer(records, clock);
     const engine = chooseEngine(engineOf, choice, "aesGcm", 0, RECORD_CIPHER).name;
     return {
       context,
       syncContext:
-        engine === "webcrypto"
-          ? undefined
-          : contextOf({ ...facts, mayWait: false }, router.synchronous(), undefined),
+        engine === "webcrypto" ? undefined : contextOf({ ...facts, mayWait: false }, router.synchronous()),
       engine,
       close: async () => {
         stopTimer();

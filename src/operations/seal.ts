@@ -70,7 +70,7 @@ function sealLater(
     .then(() => {
       refuseGone(context, version, "ENCRYPT/DECRYPT");
       // At once: nobody may be there any more to seal what the batch collects, nor the key.
-      const alone = contextOf(context, context.aesGcm, undefined);
+      const alone = contextOf(context, context.aesGcm);
       return seal(alone, mode, version, ownPlaintext, ownAad, ownIv);
     })
     .finally(() => ownPlaintext.fill(0));

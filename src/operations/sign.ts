@@ -5,6 +5,7 @@ import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import type { OperationContext, ResponseMetadata } from "./context.ts";
 import { checkFields, fields } from "./input.ts";
 import {
+  digestOf,
   type MessageType,
   readSigningInput,
   SIGNING_FIELD_NAMES,
@@ -30,14 +31,38 @@ export function sign(context: OperationContext, request: SignRequest): MaybeProm
   checkFields(request, FIELDS);
   const input = readSigningInput(context, request);
   const { key, algorithm, messageType } = input;
-  return whenReady(makeSignature(context, input), (signature) => ({
+  const answerOf = (signature: Uint8Array): Answer => ({
     keyId: key.keyId,
     keyVersionId: key.initialVersion.keyVersionId,
     signature,
     algorithm,
     messageType,
     requestId: context.nextRequestId(),
-  }));
+  });
+  return stageSignature(context, input, answerOf) ?? whenReady(makeSignature(context, input), answerOf);
+}
+
+/** A response whose signature may still be on its way. */
+type Answer = Omit<SignResponse, "signature"> & { signature: Uint8Array };
+
+const NO_SIGNATURE: Uint8Array = new Uint8Array(0);
+
+/** Leaves the signature to the rest of a batch, where the engine makes many at once; undefined where it does not. */
+function stageSignature(
+  { signatures, router }: OperationContext,
+  { key, scheme, message, messageType, ecdsaOptions }: SigningInput,
+  answerOf: (signature: Uint8Array) => Answer,
+): Answer | undefined {
+  if (signatures === undefined || scheme.scheme !== "ecdsa") return undefined;
+  const binding = router.ecTogether(key.initialVersion, "sign");
+  if (binding === undefined) return undefined;
+  const signer = binding.together.signer(ecdsaOptions);
+  const item = { key: binding.privateKey, signable: digestOf(signer, message, messageType, scheme.hash) };
+  const answer = answerOf(NO_SIGNATURE);
+  signatures.add(signer, item, answer, (signature) => {
+    answer.signature = signature;
+  });
+  return answer;
 }
 
 function makeSignature(context: OperationContext, input: SigningInput): MaybePromise<Uint8Array> {

@@ -1,6 +1,7 @@
 /** What Sign and Verify read alike: algorithm, message type and the options of ECDSA. */
 
-import type { Signable } from "../engines/engine.ts";
+import { copyBytes } from "../bytes.ts";
+import type { HashName, Signable } from "../engines/engine.ts";
 import { ensure } from "../errors.ts";
 import { assertUsable, type Key } from "../keys/key.ts";
 import {
@@ -37,6 +38,16 @@ export const SIGNING_FIELD_NAMES = [
   "signatureFormat",
   "lowS",
 ] as const;
+
+/** Returns the digest that is signed, in memory of its own. */
+export function digestOf(
+  { hash }: { readonly hash: (name: HashName, message: Uint8Array) => Uint8Array },
+  message: Uint8Array,
+  messageType: MessageType,
+  name: HashName,
+): Uint8Array {
+  return messageType === "DIGEST" ? copyBytes(message) : hash(name, message);
+}
 
 /** A checked request to sign or verify. */
 export interface SigningInput {

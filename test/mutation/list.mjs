@@ -28,6 +28,7 @@ const BATCH = "test/operations/batch.test.ts";
 const ECIES = "test/engines/ecies-conformance.test.ts";
 const WAITING = "test/operations/batch-waiting.test.ts";
 const WIPING = "test/operations/wiping.test.ts";
+const SIGNATURE_BATCHES = "test/operations/signature-batches.test.ts";
 const TINY_CURVE = "test/kernel/ec-tiny-curve.test.ts";
 const EC_POINTS = "test/kernel/ec-points.test.ts";
 const FAULTS = "test/engines/wasm/faults.test.ts";
@@ -35,6 +36,7 @@ const VERIFY_SIGNATURES = "test/operations/verify-signatures.test.ts";
 const ECIES_CALLS = "test/operations/ecies.test.ts";
 
 const SEAL = "src/operations/seal.ts";
+const SIGNATURE_STAGE = "src/operations/signature-stage.ts";
 const RECORDS = "src/operations/key-records.ts";
 
 export const DEFECTS = [
@@ -623,6 +625,63 @@ export const DEFECTS = [
     find: "rest = copyRequests(requests, results.length, copies);",
     replace: "copyRequests(requests, results.length, copies);",
     tests: [BATCH],
+  },
+
+  {
+    name: "batch of signatures: the results change places",
+    file: SIGNATURE_STAGE,
+    find: "complete(results[i] as never);",
+    replace: "complete(results[waiting.length - 1 - i] as never);",
+    tests: [SIGNATURE_BATCHES, BATCH],
+  },
+  {
+    name: "batch of signatures: one refused item fails its neighbours",
+    file: SIGNATURE_STAGE,
+    find: "      for (const one of waiting) this.#finishAlone(work, one);\n",
+    replace: "      for (const { answer } of waiting) this.#failures.set(answer, error);\n",
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: a refused item passes for a good one",
+    file: "src/operations/batch.ts",
+    find: "return error === undefined ? item : refusal(context, error);",
+    replace: "return error === undefined || item.ok ? item : refusal(context, error);",
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: digests stay in memory",
+    file: SIGNATURE_STAGE,
+    find: "for (const { item } of waiting) item.signable.fill(0);",
+    replace: "for (const { item } of waiting) item.signable.fill(0, 32);",
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: the caller's digest is not copied",
+    file: "src/operations/signing-input.ts",
+    find: '"DIGEST" ? copyBytes(message)',
+    replace: '"DIGEST" ? message',
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: waits through the turns of others",
+    file: "src/operations/batch.ts",
+    find: "      signatures.flush();\n      await nextTurn();",
+    replace: "      await nextTurn();",
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: plain nonces",
+    file: "src/engines/together.ts",
+    find: "hedged: true",
+    replace: "hedged: false",
+    tests: [SIGNATURE_BATCHES],
+  },
+  {
+    name: "batch of signatures: low s is not asked for",
+    file: "src/engines/together.ts",
+    find: "(lowS ? 2 : 0)",
+    replace: "(lowS ? 0 : 0)",
+    tests: [SIGNATURE_BATCHES],
   },
 
   // Curve kernels on pairs
