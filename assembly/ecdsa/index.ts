@@ -16,6 +16,7 @@ import {
   ECC,
   ECC_ITEM_COUNT,
   ECC_KEY_COUNT,
+  ECC_KEY_TABLES,
   ECC_PAIRS,
   ECC_PAIRS_LENGTH,
   ECC_SECRETS_LENGTH,
@@ -35,7 +36,6 @@ export { ECC_ITEM_COUNT, ECC_ITEM_LENGTH, ECC_ITEMS, ECC_KEY_COUNT } from "./mem
 export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : ASC_FEATURE_SIMD ? 1 : 0;
 
 const P256_CURVE: u32 = 0;
-const KEY_TABLES: usize = ECC_TABLES + 2 * ECC_TABLE_LENGTH;
 
 // Whether the large table of a generator is there, and above them whether the wide one is. These are public facts.
 let tables: u32 = 0;
@@ -122,12 +122,12 @@ export function ecdsaVerify(curve: u32, count: u32): u32 {
     if (load<u32>(itemAt(i) + ITEM_TABLE) > ECC_KEY_COUNT) return 0;
   }
   if (curve === P256_CURVE) {
-    verifyItems<P256>(generatorTable<P256>(curve), wideTableOf(curve), KEY_TABLES, ECC_TABLE_LENGTH, count);
+    verifyItems<P256>(generatorTable<P256>(curve), wideTableOf(curve), ECC_KEY_TABLES, ECC_TABLE_LENGTH, count);
   } else {
     verifyItems<Secp256k1>(
       generatorTable<Secp256k1>(curve),
       wideTableOf(curve),
-      KEY_TABLES,
+      ECC_KEY_TABLES,
       ECC_TABLE_LENGTH,
       count,
     );
@@ -144,7 +144,7 @@ export function ecdsaVerify(curve: u32, count: u32): u32 {
  */
 export function ecdsaLoadKey(curve: u32, number: u32): u32 {
   if (curve > 1 || number >= ECC_KEY_COUNT) return 0;
-  const table: usize = KEY_TABLES + ECC_TABLE_LENGTH * <usize>number;
+  const table: usize = ECC_KEY_TABLES + ECC_TABLE_LENGTH * <usize>number;
   if (curve === P256_CURVE) {
     buildWideTable<P256>(curve);
     loadPublicKey<P256>(itemAt(0));

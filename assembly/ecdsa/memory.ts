@@ -29,14 +29,17 @@ export const ECC_SMALL_TABLES: usize = ECC + 0xe000;
 /** What stands for the key of zeros that every generator of nonces starts with, for each hash. */
 export const ECC_FIRST_KEYS: usize = ECC + 0xf000;
 
-/** Tables of the generators of both curves, built at first use, and of public keys that verify often. */
+/** Tables of the generators of both curves, built at first use. */
 export const ECC_TABLES: usize = ECC + 0x10000;
 export const ECC_TABLE_LENGTH: usize = 0x25000;
-export const ECC_KEY_COUNT: u32 = 12;
-
-/** Tables of the generators with windows of ten bits, for the verification of keys that have a table. */
-export const ECC_WIDE_TABLES: usize = ECC + 0x220000;
-export const ECC_WIDE_TABLE_LENGTH: usize = 0xd0000;
 
 /** The odd multiples of P-256's generator up to 127 as pairs, in the relaxed build. */
-export const ECC_GENERATOR_PAIRS: usize = ECC + 0x217000;
+export const ECC_GENERATOR_PAIRS: usize = ECC + 0x5b000;
+
+/** Tables of the generators with windows of ten bits, for the verification of keys that have a table. */
+export const ECC_WIDE_TABLES: usize = ECC + 0x60000;
+export const ECC_WIDE_TABLE_LENGTH: usize = 0xd0000;
+
+/** Tables of public keys that verify often, as long as those of the generators; the memory ends behind them. */
+export const ECC_KEY_TABLES: usize = ECC + 0x200000;
+export const ECC_KEY_COUNT: u32 = 32;

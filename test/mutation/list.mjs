@@ -35,6 +35,8 @@ const FAULTS = "test/engines/wasm/faults.test.ts";
 const VERIFY_SIGNATURES = "test/operations/verify-signatures.test.ts";
 const ECIES_CALLS = "test/operations/ecies.test.ts";
 
+const KEY_TABLES = "test/engines/wasm/key-tables.test.ts";
+
 const SEAL = "src/operations/seal.ts";
 const SIGNATURE_STAGE = "src/operations/signature-stage.ts";
 const RECORDS = "src/operations/key-records.ts";
@@ -682,6 +684,35 @@ export const DEFECTS = [
     find: "(lowS ? 2 : 0)",
     replace: "(lowS ? 0 : 0)",
     tests: [SIGNATURE_BATCHES],
+  },
+
+  {
+    name: "tables: a key takes the place of one used as often",
+    file: "src/engines/wasm/key-tables.ts",
+    find: "let fewest = key.uses / MARGIN;",
+    replace: "let fewest = key.uses;",
+    tests: [KEY_TABLES],
+  },
+  {
+    name: "tables: old uses count for ever",
+    file: "src/engines/wasm/key-tables.ts",
+    find: "if (due === key.halvings) return;",
+    replace: "if (due >= key.halvings) return;",
+    tests: [KEY_TABLES],
+  },
+  {
+    name: "tables: a table in use by the call is overwritten",
+    file: "src/engines/wasm/key-tables.ts",
+    find: " || this.#lastUse[place] === this.#call) continue;",
+    replace: ") continue;",
+    tests: [KEY_TABLES],
+  },
+  {
+    name: "tables: whoever lost its place still uses it",
+    file: "src/engines/wasm/key-tables.ts",
+    find: "    if (occupant !== undefined) occupant.tableNumber = 0;\n",
+    replace: "    void occupant;\n",
+    tests: [KEY_TABLES, "test/engines/wasm/ecdsa.test.ts"],
   },
 
   // Curve kernels on pairs

@@ -83,7 +83,7 @@ function keyOf<Key>(held: Held<Key> | undefined, owner: EcKeys): Key {
 
 /** Makes a public key of an uncompressed point on the curve. */
 export function publicOf(curve: CurveName, point: Uint8Array): EcPublic {
-  return { curve, point, coordinates: point.subarray(1), tableNumber: 0, uses: 0 };
+  return { curve, point, coordinates: point.subarray(1), tableNumber: 0, uses: 0, halvings: 0 };
 }
 
 /** The EC keys of one engine, shared by ECDSA and ECDH. */

@@ -103,6 +103,7 @@ function otherHashScenario(curve: Curve, hash: number, name: string): Scenario {
 function publicKeyScenario(curve: Curve): Scenario {
   return {
     name: `${curve.name}: compute a public key`,
+    timed: true,
     inputs: keyInputs(curve),
     run(rig, input) {
       const item = items(rig);
@@ -119,6 +120,7 @@ function deriveScenario(curve: Curve): Scenario {
   const peer = new Uint8Array(curve.curve.getPublicKey(toBytes(0x1234567n), false));
   return {
     name: `${curve.name}: derive a shared secret`,
+    timed: true,
     inputs: keyInputs(curve),
     run(rig, input) {
       const item = items(rig);
