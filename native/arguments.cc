@@ -6,7 +6,6 @@
 namespace keyplane {
 namespace {
 
-constexpr double kMaxUint32 = 4294967295.0;
 constexpr double kMaxSafeInteger = 9007199254740991.0;
 
 std::optional<std::string> ToText(const Napi::Value& value) {

@@ -16,6 +16,8 @@
 
 namespace keyplane {
 
+constexpr double kMaxUint32 = 4294967295.0;
+
 std::optional<double> ToInteger(const Napi::Value& value, double most);
 std::optional<Bytes> ToByteVector(const Napi::Value& value);
 std::optional<SecretBytes> ToSecret(const Napi::Value& value);

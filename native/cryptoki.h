@@ -69,4 +69,9 @@ struct ShortGcmParameters {
 constexpr CK_MECHANISM_TYPE kCloudHsmAesGcm = CKM_VENDOR_DEFINED | CKM_AES_GCM;
 constexpr CK_ULONG kUnavailable = ~CK_ULONG{0};  // CK_UNAVAILABLE_INFORMATION
 
+// States of a session in which private keys can be used.
+constexpr bool IsUserState(CK_STATE state) {
+  return state == CKS_RO_USER_FUNCTIONS || state == CKS_RW_USER_FUNCTIONS;
+}
+
 }  // namespace keyplane

@@ -13,7 +13,7 @@
 namespace keyplane {
 namespace {
 
-constexpr auto kGrace = std::chrono::milliseconds(500);
+constexpr auto kExitGrace = std::chrono::milliseconds(500);
 constexpr auto kPoll = std::chrono::milliseconds(1);
 
 struct Marks {
@@ -63,7 +63,7 @@ namespace {
 
 void EndCalls(int status) {
   BeginExit();
-  const auto deadline = std::chrono::steady_clock::now() + kGrace;
+  const auto deadline = std::chrono::steady_clock::now() + kExitGrace;
   while (AnyInside()) {
     // A call hangs: the handlers that follow could only crash.
     if (std::chrono::steady_clock::now() > deadline) _exit(status);

@@ -23,7 +23,7 @@ namespace {
 constexpr CK_ULONG kMaxListLength = 65'536;
 constexpr int kListAttempts = 5;
 // The greatest integer that a JavaScript number holds exactly.
-constexpr std::uint64_t kMaxSafeInteger = (std::uint64_t{1} << 53) - 1;
+constexpr std::uint64_t kMaxSlotId = (std::uint64_t{1} << 53) - 1;
 
 // Reads a list in two calls: its length, then its items (PKCS #11 2.40, 5.2). A list that grew in
 // between is read again.
@@ -253,7 +253,7 @@ std::vector<TokenInfo> ReadTokens(const CK_FUNCTION_LIST& functions) {
     return functions.C_GetSlotList(CK_TRUE, slots, count);
   };
   for (const CK_SLOT_ID slot_id : ReadList<CK_SLOT_ID>("C_GetSlotList", list_slots)) {
-    if (slot_id > kMaxSafeInteger) throw ModuleError("C_GetSlotList gave an id beyond 53 bits");
+    if (slot_id > kMaxSlotId) throw ModuleError("C_GetSlotList gave an id beyond 53 bits");
     CK_TOKEN_INFO info{};
     const CK_RV ckr = functions.C_GetTokenInfo(slot_id, &info);
     if (IsAbsent(ckr)) continue;

@@ -9,7 +9,6 @@
 namespace keyplane {
 namespace {
 
-constexpr double kMaxUint32 = 4294967295.0;
 constexpr std::size_t kRingRanges = 4096;
 constexpr std::uint32_t kMaxArenaRecords = 65'536;
 constexpr double kMaxArenaLen = 1 << 30;
@@ -109,6 +108,7 @@ bool PoolObject::Start(Napi::Object options) {
 void PoolObject::Shut(bool environment_ends) {
   if (pool_ != nullptr) pool_->Abandon();
   if (mailbox_ != nullptr) mailbox_->Close();
+  if (context_ != nullptr) napi_async_destroy(env_, std::exchange(context_, nullptr));
   if (signal_ == nullptr) return;
   Signal* signal = std::exchange(signal_, nullptr);
   signal->owner = nullptr;

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "cryptoki.h"
 #include "objects.h"
 #include "pool.h"
 #include "values.h"
@@ -26,10 +27,6 @@ class LoginRefused : public ModuleError {
  public:
   using ModuleError::ModuleError;
 };
-
-bool IsUserState(CK_STATE state) {
-  return state == CKS_RO_USER_FUNCTIONS || state == CKS_RW_USER_FUNCTIONS;
-}
 
 bool IsRefusal(CK_RV ckr) {
   switch (ckr) {

@@ -17,13 +17,13 @@ constexpr std::size_t kStackLen = 2 << 20;
 constexpr std::size_t kStackLen = 256 << 10;
 #endif
 
-struct Start {
+struct ThreadStart {
   std::shared_ptr<Pool> pool;
   std::function<void()> body;
 };
 
 void* RunBody(void* argument) {
-  std::unique_ptr<Start> start(static_cast<Start*>(argument));
+  std::unique_ptr<ThreadStart> start(static_cast<ThreadStart*>(argument));
   start->body();
   return nullptr;
 }
@@ -31,7 +31,7 @@ void* RunBody(void* argument) {
 }  // namespace
 
 bool Pool::StartThread(std::function<void()> body) {
-  auto start = std::make_unique<Start>(Start{shared_from_this(), std::move(body)});
+  auto start = std::make_unique<ThreadStart>(ThreadStart{shared_from_this(), std::move(body)});
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "clock.h"
+#include "cryptoki.h"
 #include "pool.h"
 
 namespace keyplane {
@@ -22,11 +23,6 @@ constexpr std::uint32_t kReplacePauseMs = 20;
 constexpr std::uint32_t kNewSessionsPauseMs = 1'000;
 constexpr std::uint32_t kMaxOpenFailures = 3;
 constexpr std::uint32_t kCpuSample = 16;
-
-// States of a session in which private keys can be used (CKS_RO_USER_FUNCTIONS, CKS_RW_...).
-bool IsUserState(CK_STATE state) {
-  return state == CKS_RO_USER_FUNCTIONS || state == CKS_RW_USER_FUNCTIONS;
-}
 
 std::unique_lock<std::mutex> LockSerial(Module& module) {
   if (!module.serial()) return {};
