@@ -1,7 +1,7 @@
 /** Builds what changed: wasm and its text form, the addon, dist/. `npm run build` runs it by itself. */
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BUILD_NAMES, BYTES_FOLDER, buildWasm } from "./build-wasm.mjs";
@@ -38,6 +38,19 @@ function removeStale() {
   if (existsSync(join(ROOT, "dist"))) visit("");
 }
 
+/** Puts what the addon is compiled with beside its users: `keyplane hsm build` needs no other package. */
+function copyHeaders() {
+  const include = join(ROOT, "dist/include");
+  rmSync(include, { recursive: true, force: true });
+  const napi = join(ROOT, "node_modules/node-addon-api");
+  for (const name of ["napi.h", "napi-inl.h", "napi-inl.deprecated.h"]) {
+    cpSync(join(napi, name), join(include, name));
+  }
+  cpSync(join(napi, "LICENSE.md"), join(include, "LICENSE.node-addon-api.md"));
+  // The licence of these is at their top.
+  cpSync(join(ROOT, "node_modules/pkcs11js/includes/pkcs11"), join(include, "pkcs11"), { recursive: true });
+}
+
 /** @param {{ compiler?: string }} [options] */
 export async function build({ compiler } = {}) {
   await whenChanged({
@@ -64,6 +77,13 @@ export async function build({ compiler } = {}) {
       tsc("--project", "tsconfig.json");
       chmodSync(join(ROOT, "dist/cli/main.js"), 0o755);
     },
+  });
+  await whenChanged({
+    name: "headers",
+    stamp: "build/headers.stamp",
+    digest: digestOf([".config/build.mjs", LOCK]),
+    outputs: ["dist/include/napi.h", "dist/include/pkcs11/pkcs11.h"],
+    run: copyHeaders,
   });
   await whenChanged({
     name: "addon",

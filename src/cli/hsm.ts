@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
 import { type Hsm, type HsmKey, initToken, probeModule } from "../hsm.ts";
+import { buildAddon } from "./build-addon.ts";
 import { openHsm, readModule, withPin } from "./hsm-session.ts";
 import { type GlobalOptions, integer, type Run } from "./options.ts";
 import { factLines, printResult, tableLines } from "./report.ts";
@@ -13,12 +14,25 @@ interface InitOptions extends GlobalOptions {
   readonly slot: number;
 }
 
+interface BuildOptions extends GlobalOptions {
+  readonly nodeHeaders?: string;
+}
+
 interface BenchOptions extends GlobalOptions {
   readonly seconds: number;
 }
 
 export function addHsmCommands(program: Command, run: Run): void {
   const group = program.command("hsm").description("look into an HSM (PKCS#11); docs/hsm.md");
+  group
+    .command("build")
+    .description("compile the native addon that all of this needs; takes a C++ compiler")
+    .option("--node-headers <folder>", "folder of node_api.h, if it is not beside Node")
+    .action(async (_options: object, command: Command) => {
+      const { json, nodeHeaders } = command.optsWithGlobals<BuildOptions>();
+      const addon = await buildAddon({ nodeHeaders });
+      printResult(json, { addon }, factLines({ addon }));
+    });
   group
     .command("info")
     .description("show a module and its tokens, without a login")

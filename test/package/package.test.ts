@@ -23,16 +23,23 @@ describe("package", () => {
     for (const target of targets) expect(existsSync(join(ROOT, target)), target).toBe(true);
   });
 
-  test("the packed files are dist, docs, README and licence, without sources, tests or maps", () => {
+  test("the packed files are dist, docs, README, licence and the sources of the addon, without other sources, tests or maps", () => {
     const [packed] = JSON.parse(
       execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: ROOT, encoding: "utf8" }),
     );
     const files: string[] = packed.files.map((file: { path: string }) => file.path);
     const foreign = files.filter(
-      (file) => !/^(dist\/.*\.(js|d\.ts|wasm|json)|docs\/|README\.md|LICENSE|package\.json)/.test(file),
+      (file) =>
+        !/^(dist\/.*\.(js|d\.ts|wasm|json)|dist\/include\/|docs\/|native\/\w+\.(cc|h)$|README\.md|LICENSE|package\.json)/.test(
+          file,
+        ),
     );
     expect(foreign).toEqual([]);
     expect(files).toContain("dist/base.wasm");
+    // What `keyplane hsm build` takes; a binding.gyp would have npm compile at installation.
+    for (const file of ["native/pool.cc", "dist/include/napi.h", "dist/include/pkcs11/pkcs11t.h"])
+      expect(files).toContain(file);
+    expect(files).not.toContain("binding.gyp");
   });
 
   test("the entries resolve by the names users import", () => {

@@ -225,7 +225,7 @@ export function loadAddon(file: string = ADDON_FILE): Addon {
   if (!existsSync(file)) {
     throw new KmsError(
       "Rejected.UnsupportedOperation",
-      "The native addon is not built: run node .config/build-addon.mjs, which needs a C++ compiler.",
+      "The native addon is not built: run npx keyplane hsm build, which needs a C++ compiler.",
     );
   }
   try {
