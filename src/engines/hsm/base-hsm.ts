@@ -34,7 +34,7 @@ import { blockCall, signCall } from "./trials.ts";
 /** Where the calls of one key go. */
 export interface KeyBackend {
   /** Undefined output: the ciphertext could not be opened. */
-  run(call: TokenCall, deadlineMs: number): Promise<CallResult>;
+  run(call: TokenCall, deadlineMs: number, signal?: AbortSignal): Promise<CallResult>;
   /** Names of the algorithms the key was seen to serve; asks the token once. */
   served(usage: "encrypt" | "sign"): Promise<ReadonlySet<string>>;
   release(): void;
@@ -108,7 +108,13 @@ export abstract class BaseHsm implements Hsm {
   abstract recover(): Promise<void>;
   protected abstract closeTokens(drainMs: number): Promise<void>;
   /** Runs a call that needs no key. */
-  protected abstract runKeyless(call: TokenCall, deadlineMs: number): Promise<CallResult>;
+  protected abstract runKeyless(
+    call: TokenCall,
+    deadlineMs: number,
+    signal?: AbortSignal,
+  ): Promise<CallResult>;
+  /** Whether a token makes the IVs of AES-GCM: callers cannot choose them. */
+  abstract readonly makesIvs: boolean;
 
   get deadlineMs(): number {
     return this.#deadlineMs;
@@ -123,7 +129,7 @@ export abstract class BaseHsm implements Hsm {
       const { info, backend } = KeyHandle.of(this, key);
       const { call, iv } = encryptCall(info, request);
       return backend
-        .run(call, this.#deadline(options))
+        .run(call, this.#deadline(options), signalOf(options))
         .then(({ output, iv: used }) => encrypted(output, used ?? iv));
     } catch (error) {
       return Promise.reject(error);
@@ -133,7 +139,7 @@ export abstract class BaseHsm implements Hsm {
   decrypt(key: HsmKey, request: HsmDecryptRequest, options: HsmCallOptions = {}): Promise<Uint8Array> {
     try {
       const { info, backend } = KeyHandle.of(this, key);
-      return backend.run(decryptCall(info, request), this.#deadline(options)).then(opened);
+      return backend.run(decryptCall(info, request), this.#deadline(options), signalOf(options)).then(opened);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -150,7 +156,7 @@ export abstract class BaseHsm implements Hsm {
         "scheme is not one of this key.",
       );
       return backend
-        .run(signCall(info, request.scheme, request.digest), this.#deadline(options))
+        .run(signCall(info, request.scheme, request.digest), this.#deadline(options), signalOf(options))
         .then(opened);
     } catch (error) {
       return Promise.reject(error);
@@ -187,7 +193,7 @@ export abstract class BaseHsm implements Hsm {
       "InvalidParameter",
       "length must be an integer from 1 to 1024.",
     );
-    return opened(await this.runKeyless(randomCall(length), this.#deadline(options)));
+    return opened(await this.runKeyless(randomCall(length), this.#deadline(options), signalOf(options)));
   }
 
   on<Name extends keyof HsmEvents>(event: Name, listener: (details: HsmEvents[Name]) => void): this {
@@ -221,6 +227,15 @@ export abstract class BaseHsm implements Hsm {
     );
     return deadlineMs;
   }
+}
+
+function signalOf({ signal }: HsmCallOptions): AbortSignal | undefined {
+  ensure(
+    signal === undefined || signal instanceof AbortSignal,
+    "InvalidParameter",
+    "signal must be an AbortSignal.",
+  );
+  return signal;
 }
 
 /** Asks the token's generator for bytes; also the smallest call there is, to see whether a token answers. */

@@ -38,6 +38,8 @@ export const CKM = {
   aesKeyGen: 0x1080,
   aesEcb: 0x1081,
   aesCbc: 0x1082,
+  /** CKM_CLOUDHSM_AES_GCM. */
+  cloudHsmAesGcm: 0x80001087,
   aesGcm: 0x1087,
   aesKeyWrapPad: 0x210a,
   aesKeyWrapKwp: 0x210b,

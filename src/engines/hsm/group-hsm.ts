@@ -22,7 +22,7 @@ import { HsmError } from "./hsm-error.ts";
 import { isDeviceFault } from "./judge.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats, probe } from "./member-stats.ts";
-import type { TokenCall } from "./record-queue.ts";
+import { type TokenCall, tokenMakesIvs } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import { type GroupPolicy, Selector } from "./selector.ts";
 import type { CallResult, TokenEvent } from "./token.ts";
@@ -202,12 +202,17 @@ export class GroupHsm extends BaseHsm {
     throw failure;
   }
 
-  protected runKeyless(call: TokenCall, deadlineMs: number): Promise<CallResult> {
+  get makesIvs(): boolean {
+    return this.#members.some(({ member }) => tokenMakesIvs(member.token.ivMode));
+  }
+
+  protected runKeyless(call: TokenCall, deadlineMs: number, signal?: AbortSignal): Promise<CallResult> {
     return this.#firstThat(({ token }) => {
       const options = {
         deadline: token.now() + deadlineMs,
         failFast: true,
         prove: () => Promise.resolve(false),
+        signal,
       };
       return token.execute(call, 0, options);
     });

@@ -7,7 +7,7 @@ import { isDeviceFault } from "./judge.ts";
 import type { Member } from "./member.ts";
 import { ownCall, type TokenCall } from "./record-queue.ts";
 import type { Selector } from "./selector.ts";
-import type { CallResult } from "./token.ts";
+import { type CallResult, pause } from "./token.ts";
 import type { KeyIdentityCheck, KeyInfo, KeyReference, TokenKey } from "./token-key.ts";
 
 interface GroupMember {
@@ -93,20 +93,20 @@ export class GroupKey implements KeyBackend {
     return new GroupKey(group, reference, info, holders);
   }
 
-  run(call: TokenCall, deadlineMs: number): Promise<CallResult> {
+  run(call: TokenCall, deadlineMs: number, signal?: AbortSignal): Promise<CallResult> {
     const holder = this.#choose([]);
     const end = performance.now() + deadlineMs;
-    if (holder?.key === undefined) return this.#failOver(ownCall(call), end, [], undefined);
+    if (holder?.key === undefined) return this.#failOver(ownCall(call), end, [], undefined, signal);
     const { token } = holder.member;
     // A member that hangs must leave time for another.
     const share = this.#holders.length > 1 ? Math.ceil(deadlineMs / 2) : deadlineMs;
-    return holder.key.run(call, token.now() + share, true).then(
+    return holder.key.run(call, token.now() + share, true, signal).then(
       (result) => {
         holder.breaker.succeeded();
         return result;
       },
       // The caller may have changed its arrays by now; the error brings the call back.
-      (error: unknown) => this.#failOver(token.takeFailedCall(error) ?? call, end, [holder], error),
+      (error: unknown) => this.#failOver(token.takeFailedCall(error) ?? call, end, [holder], error, signal),
     );
   }
 
@@ -143,6 +143,7 @@ export class GroupKey implements KeyBackend {
     end: number,
     tried: readonly Holder[],
     error: unknown,
+    signal: AbortSignal | undefined,
   ): Promise<CallResult> {
     const [last] = tried.slice(-1);
     if (last !== undefined && !this.#isForAnother(last, error)) throw error;
@@ -158,7 +159,8 @@ export class GroupKey implements KeyBackend {
           if (performance.now() + wait >= end || this.#isReleased) {
             throw failure ?? new HsmError("No member of the group has the key.", { code: "KeyNotFound" });
           }
-          await new Promise((resolve) => setTimeout(resolve, wait));
+          await pause(wait, signal);
+          if (signal?.aborted === true) throw cancelled(failure, signal.reason);
           asked = [];
           holder = this.#choose(asked);
           if (holder?.key === undefined) continue;
@@ -171,7 +173,7 @@ export class GroupKey implements KeyBackend {
         if (left <= 0) throw failure;
         try {
           const share = this.#holders.length > 1 ? Math.ceil(left / 2) : left;
-          const result = await holder.key.run(call, token.now() + share, true);
+          const result = await holder.key.run(call, token.now() + share, true, signal);
           holder.breaker.succeeded();
           return result;
         } catch (next) {
@@ -226,6 +228,12 @@ export class GroupKey implements KeyBackend {
     this.#isReleased = true;
     for (const { key } of this.#holders) key?.release();
   }
+}
+
+/** @param failure of the last member that was asked, if any was */
+function cancelled(failure: unknown, cause: unknown): HsmError {
+  const outcome = failure instanceof HsmError ? failure.outcome : "not-sent";
+  return new HsmError("The call was cancelled.", { code: "Cancelled", outcome, cause });
 }
 
 function outOfService(member: Member): HsmError {

@@ -49,6 +49,7 @@ export function hardwareKeysOf(hsm: BaseHsm): HardwareKeys {
   return {
     generate: ({ facts, usage, id, label }) =>
       translated(async () => {
+        if (facts.type === "aes") refuseTokenIvs(hsm);
         const key = await hsm.generateKey({ keySpec: specOf(facts), usage, id, label });
         const { info, backend } = KeyHandle.of(hsm, key);
         backend.release();
@@ -70,6 +71,7 @@ export function hardwareKeysOf(hsm: BaseHsm): HardwareKeys {
       }),
     wrappingKey: (label, id) =>
       translated(async () => {
+        refuseTokenIvs(hsm);
         const key = await openWrappingKey(hsm, label, id);
         const { info, backend } = KeyHandle.of(hsm, key);
         backend.release();
@@ -77,6 +79,13 @@ export function hardwareKeysOf(hsm: BaseHsm): HardwareKeys {
         return { id: info.id, key: new BoundKey(hsm, found, info.facts, "encrypt") };
       }),
   };
+}
+
+/** Ciphertexts of the facade have their IV in what is authenticated with them: it must be known before. */
+function refuseTokenIvs(hsm: BaseHsm): void {
+  if (!hsm.makesIvs) return;
+  const facts = { code: "Unsupported", outcome: "not-sent", member: hsm.name } as const;
+  throw new HsmError("The HSM makes the IVs of AES-GCM itself; a Kms has no AES keys in it.", facts);
 }
 
 function specOf(facts: HardwareKeySpec["facts"]): HsmKeySpec {

@@ -5,7 +5,7 @@
  *
  * Busy: our own queue is full. Throttled: the device asked for a pause. Timeout: no answer within the deadline.
  * TokenLost: the token is gone or does not recover. DeviceError: the device failed. LoginFailed: no further attempt is
- * made. Unsupported: the module lacks what the message names. ModuleError: the library is no module, or breaks the rules.
+ * made. Cancelled: by its caller. Unsupported: the module lacks what the message names. ModuleError: the library is no module, or breaks the rules.
  */
 export type HsmErrorCode =
   | "Busy"
@@ -21,6 +21,7 @@ export type HsmErrorCode =
   | "Unsupported"
   | "InvalidCiphertext"
   | "InvalidArgument"
+  | "Cancelled"
   | "ModuleError"
   | "Closed";
 

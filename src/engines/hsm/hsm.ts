@@ -61,13 +61,15 @@ export interface ImportHsmKeyRequest extends GenerateHsmKeyRequest {
 export interface HsmCallOptions {
   /** Absent: what the Hsm was opened with. */
   readonly deadlineMs?: number | undefined;
+  /** Rejects the call as `Cancelled` when it is aborted; `outcome` tells whether the token may have done it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface HsmEncryptRequest {
   readonly plaintext: Uint8Array;
   /** AES_GCM if absent. AES_CBC and AES_ECB take whole blocks and add no padding. */
   readonly algorithm?: "AES_GCM" | "AES_CBC" | "AES_ECB" | undefined;
-  /** 12 bytes (GCM), 16 (CBC); random if absent. */
+  /** 12 bytes (GCM), 16 (CBC); random if absent. Must be absent for AES_GCM where the token makes the IVs. */
   readonly iv?: Uint8Array | undefined;
   readonly aad?: Uint8Array | undefined;
 }

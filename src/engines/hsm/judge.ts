@@ -62,7 +62,7 @@ const BY_CODE: ReadonlyMap<number, HsmErrorCode> = new Map<number, HsmErrorCode>
 const NOT_SENT: ReadonlyMap<number, HsmErrorCode> = new Map<number, HsmErrorCode>([
   [REASON.NONE, "Busy"],
   [REASON.DEADLINE, "Timeout"],
-  [REASON.CANCELLED, "Timeout"],
+  [REASON.CANCELLED, "Cancelled"],
   [REASON.CLOSED, "Closed"],
   [REASON.LOST, "TokenLost"],
   [REASON.LOCKED, "LoginFailed"],
@@ -76,10 +76,11 @@ export function judge(addon: Addon, call: TokenCall, answer: TokenAnswer): Verdi
   const { status, reason, ckr } = answer;
   if (status === STATUS.NOT_SENT) return { code: NOT_SENT.get(reason) ?? "TokenLost", outcome: "not-sent" };
   if (status === STATUS.UNKNOWN) return { code: "Timeout", outcome: "unknown" };
-  if (status === STATUS.REJECTED) return { code: "InvalidArgument", outcome: "not-sent" };
-  if (reason === REASON.KEY_NOT_FOUND) return { code: "KeyNotFound", outcome: "failed" };
+  const isRejected = status === STATUS.REJECTED;
   if (reason === REASON.DUPLICATE_IV || reason === REASON.BAD_KEY_REF)
-    return { code: "KeyRefused", outcome: "failed" };
+    return { code: "KeyRefused", outcome: isRejected ? "not-sent" : "failed" };
+  if (isRejected) return { code: "InvalidArgument", outcome: "not-sent" };
+  if (reason === REASON.KEY_NOT_FOUND) return { code: "KeyNotFound", outcome: "failed" };
   if (reason === REASON.BAD_ANSWER) return { code: "DeviceError", outcome: "unknown" };
   const isFinal = !(addon.functionNames[answer.fn] ?? "").endsWith("Init");
   if (call.op === OP.DECRYPT && isFinal) {
@@ -99,6 +100,7 @@ const MESSAGES: Readonly<Partial<Record<HsmErrorCode, string>>> = {
   KeyNotFound: "The HSM has no such key.",
   KeyRefused: "The key was refused, for the HSM repeated an IV or the key is released.",
   InvalidCiphertext: "The ciphertext cannot be opened.",
+  Cancelled: "The call was cancelled.",
   Closed: "This Hsm is closed.",
 };
 
@@ -109,6 +111,7 @@ export function errorOf(
   answer: TokenAnswer,
   verdict: Verdict,
   member: string,
+  cause?: unknown,
 ): HsmError {
   const fn = answer.fn === 0 ? undefined : addon.functionNames[answer.fn];
   const ckrName = answer.ckr === 0 ? undefined : addon.ckrName(answer.ckr);
@@ -124,6 +127,7 @@ export function errorOf(
     member,
     ...(answer.ckr === 0 ? {} : { ckr: answer.ckr, ckrName }),
     fn,
+    cause,
   });
 }
 

@@ -55,6 +55,14 @@ export class Member {
   async open(): Promise<void> {
     await this.token.open();
     try {
+      const { ivMode, info } = this.token;
+      if ((ivMode === "message" || ivMode === "host-message") && !info.messageApi) {
+        throw new HsmError("The module lacks the message functions of PKCS #11 3.0.", {
+          code: "Unsupported",
+          outcome: "not-sent",
+          member: this.name,
+        });
+      }
       const listed = await this.#admin(() => this.token.pool.mechanisms());
       this.#mechanisms = new Set(listed.map(({ type }) => type));
       for (const spec of TRIED_AT_OPEN) await this.#tryAtOpen(spec);

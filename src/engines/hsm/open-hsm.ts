@@ -7,6 +7,7 @@ import { type BreakerOptions, DEFAULT_BREAKER } from "./breaker.ts";
 import { GroupHsm } from "./group-hsm.ts";
 import type { Hsm } from "./hsm.ts";
 import { Member } from "./member.ts";
+import { GCM_MODES, type IvMode } from "./record-queue.ts";
 import type { GroupPolicy } from "./selector.ts";
 import { type PinProvider, Token } from "./token.ts";
 import { TokenHsm } from "./token-hsm.ts";
@@ -34,8 +35,13 @@ export interface HsmOptions {
   readonly maxZombies?: number | undefined;
   /** Bounds of the concurrency that is found by itself, for each class of calls. */
   readonly limits?: ClassLimits | undefined;
-  /** Who makes the IVs of AES-GCM. "host" is served. */
-  readonly ivMode?: "host" | undefined;
+  /**
+   * Who makes the IVs of AES-GCM, and how they travel: "host" (if absent), "host-message" (the same through the message
+   * functions of PKCS #11 3.0), "token-pIv" (the token writes them), "token-prefix" (it puts them in front), "message".
+   */
+  readonly ivMode?: IvMode | undefined;
+  /** Works with copies of the keys that live in a session, which some modules serve many times faster; false if absent. */
+  readonly sessionCopy?: boolean | undefined;
   /** Binds the module to its own libraries rather than Node's (glibc); true if absent. */
   readonly deepbind?: boolean | undefined;
   /** Names the token in errors and figures; its label or serial if absent. */
@@ -61,6 +67,7 @@ const OPTION_NAMES: readonly string[] = [
   "maxZombies",
   "limits",
   "ivMode",
+  "sessionCopy",
   "deepbind",
   "name",
 ];
@@ -144,14 +151,16 @@ export function openHsm(options: HsmOptions): Promise<Hsm> {
 async function openWith(addon: Addon, options: HsmOptions): Promise<Hsm> {
   checkNames(options, OPTION_NAMES);
   const { token, library } = readToken(options);
-  const { pin, deepbind, ivMode, limits } = options;
+  const { pin, deepbind, ivMode = "host", sessionCopy = false, limits } = options;
   ensure(pin === undefined || typeof pin === "function", "InvalidParameter", "pin must be a function.");
   ensure(
     deepbind === undefined || typeof deepbind === "boolean",
     "InvalidParameter",
     "deepbind must be a boolean.",
   );
-  ensure(ivMode === undefined || ivMode === "host", "Rejected.UnsupportedOperation", "ivMode must be host.");
+  const modes = Object.keys(GCM_MODES);
+  ensure(modes.includes(ivMode), "InvalidParameter", `ivMode must be one of ${modes.join(", ")}.`);
+  ensure(typeof sessionCopy === "boolean", "InvalidParameter", "sessionCopy must be a boolean.");
   const initArgs = readText(options.initArgs, "initArgs");
   const deadlineMs = readCount(options.deadlineMs, "deadlineMs", 1, MAX_DEADLINE_MS, DEFAULT_DEADLINE_MS);
   const maxSessions = readCount(options.sessions?.max, "sessions.max", 1, MAX_SESSIONS, 64);
@@ -162,6 +171,8 @@ async function openWith(addon: Addon, options: HsmOptions): Promise<Hsm> {
     new Token(addon, {
       name,
       pin,
+      ivMode,
+      sessionCopy,
       queue: {
         records: readCount(records, "queue.records", 1, POOL_QUEUE_RECORDS, DEFAULT_QUEUE.records),
         bytes: readCount(bytes, "queue.bytes", 1, POOL_QUEUE_BYTES, DEFAULT_QUEUE.bytes),

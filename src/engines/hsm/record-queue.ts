@@ -5,8 +5,10 @@
  */
 
 import { copyShort } from "../../bytes.ts";
+import { randomBytes } from "../random.ts";
 import type { NativePool } from "./addon.ts";
-import { FLAG, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
+import { CKM } from "./constants.ts";
+import { FLAG, IV_MODE, OP, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
 
 /** One call of the token, as bytes and numbers. */
 export interface TokenCall {
@@ -42,6 +44,22 @@ export interface QueueLimits {
   /** Calls that may wait for the token, those it is working on included. */
   readonly records: number;
   readonly bytes: number;
+}
+
+export type IvMode = "host" | "host-message" | "token-pIv" | "token-prefix" | "message";
+
+/** Who makes the IVs of AES-GCM, and the mechanism that stands for it in the token. */
+export const GCM_MODES: Readonly<Record<IvMode, { readonly ivMode: number; readonly mechanism: number }>> = {
+  host: { ivMode: IV_MODE.HOST, mechanism: CKM.aesGcm },
+  "host-message": { ivMode: IV_MODE.MESSAGE_HOST_IV, mechanism: CKM.aesGcm },
+  "token-pIv": { ivMode: IV_MODE.TOKEN_PIV, mechanism: CKM.aesGcm },
+  "token-prefix": { ivMode: IV_MODE.TOKEN_PREFIX, mechanism: CKM.cloudHsmAesGcm },
+  message: { ivMode: IV_MODE.MESSAGE, mechanism: CKM.aesGcm },
+};
+
+/** Tells whether the token makes the IVs. */
+export function tokenMakesIvs(mode: IvMode): boolean {
+  return mode !== "host" && mode !== "host-message";
 }
 
 /** Refused before anything was sent: the queue is full. */
@@ -101,6 +119,7 @@ interface Waiting {
 export class RecordQueue {
   readonly #pool: NativePool;
   readonly #limits: QueueLimits;
+  readonly #ivMode: IvMode;
   readonly #arenas: Map<number, Arena> = new Map();
   readonly #byClass: Arena[][] = SLOT_CLASSES.map(() => []);
   #arenaBytes = 0;
@@ -114,9 +133,10 @@ export class RecordQueue {
   #isFlushDue = false;
   #sweep: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(pool: NativePool, limits: QueueLimits) {
+  constructor(pool: NativePool, limits: QueueLimits, ivMode: IvMode) {
     this.#pool = pool;
     this.#limits = limits;
+    this.#ivMode = ivMode;
   }
 
   /** Calls that have not been answered. */
@@ -129,8 +149,24 @@ export class RecordQueue {
    *
    * @param deadline in milliseconds of `pool.now()`, at least 1
    * @param settle called once, never before this returns
+   * @param signal takes the call back: one that waits is not sent, of one in the token nobody knows
    */
-  run(call: TokenCall, keyRef: number, deadline: number, settle: Settle): void {
+  run(call: TokenCall, keyRef: number, deadline: number, settle: Settle, signal?: AbortSignal): void {
+    if (signal === undefined) this.#run(call, keyRef, deadline, settle);
+    else if (signal.aborted) {
+      queueMicrotask(() => settle({ ...BUSY, reason: REASON.CANCELLED, again: ownCall(call) }));
+    } else {
+      const onAbort = (): void => this.#cancel(settled);
+      const settled: Settle = (answer) => {
+        signal.removeEventListener("abort", onAbort);
+        settle(answer);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#run(call, keyRef, deadline, settled);
+    }
+  }
+
+  #run(call: TokenCall, keyRef: number, deadline: number, settle: Settle): void {
     const byteLength = call.input.length + call.outputCapacity;
     if (this.#records >= this.#limits.records || this.#bytes + byteLength > this.#limits.bytes) {
       queueMicrotask(() => settle({ ...BUSY, again: ownCall(call) }));
@@ -176,10 +212,12 @@ export class RecordQueue {
     else bytes.set(call.input, data + inputAt);
 
     const at = index * WORDS;
+    const isGcm = call.mechanism === CKM.aesGcm;
+    const { ivMode, mechanism } = GCM_MODES[isGcm ? this.#ivMode : "host"];
     words[at] = call.op | (call.flags << 8) | ((call.hash ?? 0) << 16) | ((call.mgfHash ?? 0) << 24);
-    words[at + 1] = call.mechanism;
+    words[at + 1] = isGcm ? mechanism : call.mechanism;
     words[at + 2] = keyRef;
-    words[at + 3] = GCM_TAG_LENGTH | ((call.saltLength ?? 0) << 16);
+    words[at + 3] = GCM_TAG_LENGTH | (ivMode << 8) | ((call.saltLength ?? 0) << 16);
     words[at + 4] = data;
     words[at + 5] = ivLength;
     words[at + 6] = data + auxAt;
@@ -325,9 +363,11 @@ export class RecordQueue {
       const start = arena.words[at + offset] ?? 0;
       return arena.bytes.slice(start, start + (arena.words[at + offset + 1] ?? 0));
     };
+    // One that the token made, or zeros: another token that is asked instead must not use either.
+    const isSpent = call.mechanism === CKM.aesGcm && call.op === OP.ENCRYPT && tokenMakesIvs(this.#ivMode);
     return {
       ...call,
-      iv: call.iv === undefined ? undefined : read(4),
+      iv: call.iv === undefined ? undefined : isSpent ? randomBytes(call.iv.length) : read(4),
       aux: call.aux === undefined ? undefined : read(6),
       input: read(8),
     };
@@ -384,6 +424,18 @@ export class RecordQueue {
     for (const { call, settle } of meant) {
       this.#uncount({ byteLength: call.input.length + call.outputCapacity });
       settle({ ...BUSY, reason, again: call });
+    }
+  }
+
+  #cancel(settle: Settle): void {
+    this.#settleWaiting(REASON.CANCELLED, (waiting) => waiting.settle === settle);
+    for (const arena of this.#arenas.values()) {
+      const index = arena.entries.findIndex((entry) => entry?.settle === settle);
+      if (index < 0) continue;
+      // The pool takes back what it has.
+      this.#flush();
+      this.#pool.cancel(arena.id, index);
+      return;
     }
   }
 

@@ -15,7 +15,7 @@ import type {
 import { HsmError } from "./hsm-error.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats } from "./member-stats.ts";
-import type { TokenCall } from "./record-queue.ts";
+import { type TokenCall, tokenMakesIvs } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import type { CallResult } from "./token.ts";
 import type { TokenKey } from "./token-key.ts";
@@ -93,12 +93,17 @@ export class TokenHsm extends BaseHsm {
     return new KeyHandle(this, key.info, new TokenBackend(this.#member, key));
   }
 
-  protected runKeyless(call: TokenCall, deadlineMs: number): Promise<CallResult> {
+  get makesIvs(): boolean {
+    return tokenMakesIvs(this.#member.token.ivMode);
+  }
+
+  protected runKeyless(call: TokenCall, deadlineMs: number, signal?: AbortSignal): Promise<CallResult> {
     const { token } = this.#member;
     const options = {
       deadline: token.now() + deadlineMs,
       failFast: false,
       prove: () => Promise.resolve(false),
+      signal,
     };
     return token.execute(call, 0, options);
   }
@@ -131,8 +136,8 @@ class TokenBackend implements KeyBackend {
     this.#key = key;
   }
 
-  run(call: TokenCall, deadlineMs: number): Promise<CallResult> {
-    return this.#key.run(call, this.#member.token.now() + deadlineMs, false);
+  run(call: TokenCall, deadlineMs: number, signal?: AbortSignal): Promise<CallResult> {
+    return this.#key.run(call, this.#member.token.now() + deadlineMs, false, signal);
   }
 
   served(usage: "encrypt" | "sign"): Promise<ReadonlySet<string>> {

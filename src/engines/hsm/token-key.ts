@@ -132,12 +132,18 @@ export class TokenKey {
   }
 
   /** Runs a call under this key; undefined output: the ciphertext could not be opened. */
-  run(call: TokenCall, deadline: number, failFast: boolean): Promise<CallResult> {
+  run(
+    call: TokenCall,
+    deadline: number,
+    failFast: boolean,
+    signal?: AbortSignal | undefined,
+  ): Promise<CallResult> {
     if (this.#isReleased) {
       const facts = { code: "KeyNotFound", outcome: "not-sent", member: this.token.name } as const;
       return Promise.reject(new HsmError("The key was released.", facts));
     }
-    const options = { deadline, failFast, prove: (doubtful: TokenCall) => this.#prove(doubtful, deadline) };
+    const prove = (doubtful: TokenCall): Promise<boolean> => this.#prove(doubtful, deadline);
+    const options = { deadline, failFast, prove, signal };
     if (this.#checkedEpoch === this.token.epoch) return this.token.execute(call, this.#ref, options);
     // The caller may change its arrays while the key is looked at.
     const own = ownCall(call);
@@ -211,9 +217,9 @@ export class TokenKey {
     // Without a tag every block is good.
     if (doubtful.mechanism !== CKM.aesGcm) return { ...doubtful, input: new Uint8Array(16) };
     const iv = randomBytes(12);
-    const sealing = gcmCall(OP.ENCRYPT, iv, new Uint8Array(0), new Uint8Array(16), true);
-    const { output } = await this.token.execute(sealing, this.#ref, options);
-    return gcmCall(OP.DECRYPT, iv, new Uint8Array(0), output ?? new Uint8Array(0), true);
+    const sealing = gcmCall(OP.ENCRYPT, iv, new Uint8Array(0), new Uint8Array(16), false);
+    const { output, iv: used } = await this.token.execute(sealing, this.#ref, options);
+    return gcmCall(OP.DECRYPT, used ?? iv, new Uint8Array(0), output ?? new Uint8Array(0), true);
   }
 
   /** Unwraps a key inside the token, under this one. */
@@ -287,7 +293,8 @@ async function resolve(token: Token, reference: KeyReference): Promise<ResolvedK
   let failure: HsmError | undefined;
   for (const objectClass of classes) {
     try {
-      return await token.pool.resolveKey({ ...names, class: objectClass }, ATTRIBUTES);
+      const query = { ...names, class: objectClass, sessionCopy: token.sessionCopy };
+      return await token.pool.resolveKey(query, ATTRIBUTES);
     } catch (cause) {
       failure = fromRejection(cause, token.name);
       if (failure.code !== "KeyNotFound") throw failure;

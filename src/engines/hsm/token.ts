@@ -4,11 +4,19 @@
  */
 
 import type { Addon, NativePool, PoolOptions, PoolToken } from "./addon.ts";
+import { CKM } from "./constants.ts";
 import { HsmError } from "./hsm-error.ts";
 import { errorOf, fromRejection, judge, type Verdict } from "./judge.ts";
 import { STAT, STAT_COUNT } from "./pool-figures.ts";
-import { EVENT, STATE } from "./record.ts";
-import { type QueueLimits, RecordQueue, type TokenAnswer, type TokenCall } from "./record-queue.ts";
+import { EVENT, FLAG, OP, STATE } from "./record.ts";
+import {
+  type IvMode,
+  type QueueLimits,
+  RecordQueue,
+  type TokenAnswer,
+  type TokenCall,
+  tokenMakesIvs,
+} from "./record-queue.ts";
 
 export type PinProvider = () => Promise<Uint8Array>;
 
@@ -19,6 +27,9 @@ export interface TokenOptions {
   /** Absent: the token has a PIN pad, or needs no login. */
   readonly pin: PinProvider | undefined;
   readonly queue: QueueLimits;
+  readonly ivMode: IvMode;
+  /** Uses session objects with the same keys, which some modules serve faster. */
+  readonly sessionCopy: boolean;
 }
 
 /** What a token tells those who watch it. */
@@ -36,6 +47,7 @@ export interface CallOptions {
   readonly failFast: boolean;
   /** Tries a ciphertext known to be good, for verdicts that only this can settle. */
   readonly prove: (call: TokenCall) => Promise<boolean>;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Undefined `output` means the ciphertext could not be opened. */
@@ -56,14 +68,26 @@ function jittered(milliseconds: number): number {
   return Math.ceil(Math.random() * milliseconds);
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** Waits, but no longer than until the signal is aborted. */
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted === true) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal?.addEventListener("abort", end, { once: true });
+  });
 }
 
 export class Token {
   readonly name: string;
   readonly addon: Addon;
   readonly pool: NativePool;
+  readonly ivMode: IvMode;
+  readonly sessionCopy: boolean;
   readonly #queue: RecordQueue;
   readonly #pin: PinProvider | undefined;
   readonly #watchers: Set<(event: TokenEvent) => void> = new Set();
@@ -81,6 +105,8 @@ export class Token {
   constructor(addon: Addon, options: TokenOptions) {
     this.addon = addon;
     this.name = options.name;
+    this.ivMode = options.ivMode;
+    this.sessionCopy = options.sessionCopy;
     this.#pin = options.pin;
     this.pool = new addon.Pool({
       ...options.pool,
@@ -88,7 +114,7 @@ export class Token {
       onEvent: (code, a, b) => this.#onEvent(code, a, b),
     });
     this.#start = performance.now() - this.pool.now();
-    this.#queue = new RecordQueue(this.pool, options.queue);
+    this.#queue = new RecordQueue(this.pool, options.queue, options.ivMode);
   }
 
   /** @throws HsmError `TokenNotFound`, `LoginFailed`, `ModuleError` and what the module fails with */
@@ -163,15 +189,23 @@ export class Token {
       reject(new HsmError("This Hsm is closed.", { code: "Closed", outcome: "not-sent", member: this.name }));
       return;
     }
+    if (call.mechanism === CKM.aesGcm && call.op === OP.ENCRYPT && tokenMakesIvs(this.ivMode)) {
+      if ((call.flags & FLAG.FIXED_IV) !== 0) {
+        const facts = { code: "Unsupported", outcome: "not-sent", member: this.name } as const;
+        reject(new HsmError("The HSM makes the IVs of AES-GCM itself and takes none.", facts));
+        return;
+      }
+    }
     this.#lastUse = this.now();
-    this.#queue.run(call, keyRef, options.deadline, (answer) => {
+    const settle = (answer: TokenAnswer): void => {
       if (answer.output !== undefined) {
         resolve({ output: answer.output, iv: answer.iv });
         return;
       }
       const again = answer.again ?? call;
       void this.#settleFailure(again, keyRef, options, answer, attempt, resolve, reject).catch(reject);
-    });
+    };
+    this.#queue.run(call, keyRef, options.deadline, settle, options.signal);
   }
 
   async #settleFailure(
@@ -184,7 +218,8 @@ export class Token {
     reject: (error: HsmError) => void,
   ): Promise<void> {
     let verdict: Verdict = judge(this.addon, call, answer);
-    if (verdict.isSuspect === true) {
+    const { signal } = options;
+    if (verdict.isSuspect === true && signal?.aborted !== true) {
       const isSound = await options.prove(call).catch(() => false);
       verdict = isSound
         ? { code: "InvalidCiphertext", outcome: "failed" }
@@ -194,11 +229,14 @@ export class Token {
       resolve(NOT_OPENED);
       return;
     }
-    const error = errorOf(this.addon, call, answer, verdict, this.name);
     if (await this.#isWorthAnother(verdict, options, attempt)) {
       this.#attempt(call, keyRef, options, attempt + 1, resolve, reject);
       return;
     }
+    const isCancelled = signal?.aborted === true;
+    if (isCancelled) verdict = { code: "Cancelled", outcome: verdict.outcome };
+    const cause = isCancelled ? signal.reason : undefined;
+    const error = errorOf(this.addon, call, answer, verdict, this.name, cause);
     if (options.failFast) this.keepFailedCall(error, call);
     else call.input.fill(0);
     reject(error);
@@ -216,25 +254,25 @@ export class Token {
 
   /** Waits as long as it makes sense before a call is made again; false where it does not. */
   async #isWorthAnother(verdict: Verdict, options: CallOptions, attempt: number): Promise<boolean> {
+    const { signal } = options;
     const left = options.deadline - this.now();
-    if (left <= 0) return false;
+    if (left <= 0 || signal?.aborted === true) return false;
     if (verdict.code === "Throttled") {
       const wait = jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt));
       if (wait >= left) return false;
-      await pause(wait);
+      await pause(wait, signal);
       return true;
     }
     if (verdict.code !== "TokenLost" || options.failFast) return false;
     // A token that comes back and is lost again at once is not to keep a processor busy.
-    if (attempt > 1) await pause(jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)));
-    return this.#recoversWithin(options.deadline - this.now());
+    if (attempt > 1) await pause(jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)), signal);
+    return this.#recoversWithin(options.deadline - this.now(), signal);
   }
 
-  async #recoversWithin(milliseconds: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<false>((resolve) => {
-      timer = setTimeout(() => resolve(false), milliseconds);
-    });
+  async #recoversWithin(milliseconds: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const over = new AbortController();
+    const signals = signal === undefined ? [over.signal] : [over.signal, signal];
+    const late = pause(milliseconds, AbortSignal.any(signals)).then(() => false);
     const recovered = this.recover().then(
       () => true,
       () => false,
@@ -242,7 +280,7 @@ export class Token {
     try {
       return await Promise.race([recovered, late]);
     } finally {
-      clearTimeout(timer);
+      over.abort();
     }
   }
 

@@ -11,6 +11,7 @@ import { HASH_CODE } from "./hashes.ts";
 import { HsmError } from "./hsm-error.ts";
 import { FLAG, OP } from "./record.ts";
 import type { TokenCall } from "./record-queue.ts";
+import type { CallResult } from "./token.ts";
 import { digestInfo, gcmCall, oaepCall, type TokenKey } from "./token-key.ts";
 
 type SigningHash = "SHA-256" | "SHA-384" | "SHA-512";
@@ -91,7 +92,7 @@ export async function servedAlgorithms(
   };
   const { facts } = key.info;
   if (facts.type === "aes") {
-    await add("AES_GCM", () => tryGcm(run));
+    await add("AES_GCM", () => tryGcm((call) => key.run(call, key.token.now() + deadlineMs, true)));
     await add("AES_CBC", () => tryBlocks(run, "cbc", randomBytes(16)));
     await add("AES_ECB", () => tryBlocks(run, "ecb", undefined));
     return served;
@@ -119,11 +120,11 @@ export async function servedAlgorithms(
 
 type Run = (call: TokenCall) => Promise<Uint8Array | undefined>;
 
-async function tryGcm(run: Run): Promise<boolean> {
+async function tryGcm(run: (call: TokenCall) => Promise<CallResult>): Promise<boolean> {
   const [iv, aad, plaintext] = [randomBytes(12), randomBytes(20), randomBytes(24)];
-  const sealed = await run(gcmCall(OP.ENCRYPT, iv, aad, plaintext, true));
+  const { output: sealed, iv: used } = await run(gcmCall(OP.ENCRYPT, iv, aad, plaintext, false));
   if (sealed === undefined || sealed.length !== plaintext.length + 16) return false;
-  const opened = await run(gcmCall(OP.DECRYPT, iv, aad, sealed, true));
+  const { output: opened } = await run(gcmCall(OP.DECRYPT, used ?? iv, aad, sealed, true));
   return opened !== undefined && equalBytesVartime(opened, plaintext);
 }
 
