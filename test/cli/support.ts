@@ -9,7 +9,7 @@ import { build } from "esbuild";
 import { afterAll, beforeAll } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const SECRETS = ["KEYPLANE_STORE", "KEYPLANE_ROOT_KEY_FILE", "KEYPLANE_PASSPHRASE"];
+const SECRETS = ["KEYPLANE_STORE", "KEYPLANE_ROOT_KEY_FILE", "KEYPLANE_PASSPHRASE", "KEYPLANE_HSM_PIN_FILE"];
 
 export interface Finished {
   readonly code: number | null;
@@ -57,7 +57,7 @@ export function useCli({ init = true }: { init?: boolean } = {}): Cli {
   const start = (args: readonly string[], options: RunOptions = {}): ChildProcess => {
     const env = { ...process.env };
     for (const name of SECRETS) delete env[name];
-    const child = spawn(process.execPath, [path("cli/main.mjs"), ...args], {
+    const child = spawn(process.execPath, [path("dist/cli/bundle/main.mjs"), ...args], {
       cwd: folder,
       env: {
         ...env,
@@ -86,7 +86,7 @@ export function useCli({ init = true }: { init?: boolean } = {}): Cli {
     await build({
       absWorkingDir: ROOT,
       entryPoints: ["src/cli/main.ts"],
-      outfile: path("cli/main.mjs"),
+      outfile: path("dist/cli/bundle/main.mjs"),
       bundle: true,
       platform: "node",
       format: "esm",
@@ -94,14 +94,14 @@ export function useCli({ init = true }: { init?: boolean } = {}): Cli {
       packages: "external",
       logLevel: "silent",
     });
-    symlinkSync(join(ROOT, "node_modules"), path("cli/node_modules"), "junction");
+    symlinkSync(join(ROOT, "node_modules"), path("dist/cli/node_modules"), "junction");
     if (init) await must(["init"]);
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return {
     path,
     get main() {
-      return path("cli/main.mjs");
+      return path("dist/cli/bundle/main.mjs");
     },
     start,
     run,
