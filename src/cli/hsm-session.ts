@@ -23,12 +23,23 @@ export function namesHsm(options: GlobalOptions): boolean {
 }
 
 /** Logs in to the token that options or the environment name. */
-export function openHsm(options: GlobalOptions, signal: AbortSignal): Promise<Hsm> {
+export async function openHsm(options: GlobalOptions, signal: AbortSignal): Promise<Hsm> {
   const named = options.hsmToken ?? process.env["KEYPLANE_HSM_TOKEN"];
   if (!named)
     throw usageError("No token: give --hsm-token LABEL or a pkcs11: URI, or set KEYPLANE_HSM_TOKEN.");
   const token = named.startsWith("pkcs11:") ? { uri: named } : { tokenLabel: named };
-  return Hsm.open({ ...readModule(options), ...token, pin: () => readPin(pinFile(options), "PIN", signal) });
+  // A PIN that cannot be had is not one that was refused, which is all that the token's error says.
+  let failure: unknown;
+  const pin = (): Promise<Uint8Array> =>
+    readPin(pinFile(options), "PIN", signal).catch((error: unknown) => {
+      failure = error;
+      throw error;
+    });
+  try {
+    return await Hsm.open({ ...readModule(options), ...token, pin });
+  } catch (error) {
+    throw failure ?? error;
+  }
 }
 
 function pinFile(options: GlobalOptions): string | undefined {
