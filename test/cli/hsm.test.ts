@@ -61,7 +61,7 @@ describe("keyplane hsm", () => {
 
   test("keys lists what key create --protection hsm made, which signs and stays inside", async () => {
     const options = { env };
-    const create = ["key", "create", "--spec", "EC_P256", "--usage", "sign", "--protection", "hsm"];
+    const create = ["key", "create", "--spec", "EC_P256", "--usage", "SIGN/VERIFY", "--protection", "hsm"];
     const keyId = await cli.text(create, options);
     const { keys } = (await cli.json(["hsm", "keys"], options)) as {
       keys: { keySpec: string; label: string; extractable: boolean }[];
@@ -115,7 +115,9 @@ describe("building the addon", () => {
       code: "AddonNotBuilt",
       message: "The C++ compiler no-such-compiler does not start.",
     });
-    await expect(buildAddon({ nodeHeaders: cli.path("nowhere") })).rejects.toThrow("There are no Node headers");
+    await expect(buildAddon({ nodeHeaders: cli.path("nowhere") })).rejects.toThrow(
+      "There are no Node headers",
+    );
     const broken = cli.path("broken.cc");
     writeFileSync(broken, "this is no C++\n");
     const output = cli.path("out/addon.node");

@@ -40,45 +40,51 @@ describe.skipIf(reason !== undefined)("ivMode", () => {
     ["token-prefix", { ivMode: 0 }],
   ] as const;
 
-  test.each(MODES)("%s: IVs are the token's, differ, and are what node:crypto opens with", async (ivMode, mode) => {
-    const shim = newShim();
-    shim.set(mode);
-    const hsm = await openToken(shim, { ivMode });
-    const keyMaterial = random(32);
-    const key = await hsm.importKey({ keySpec: "Aliyun_AES_256", keyMaterial });
-    const aad = random(9);
-    const ivs = new Set<string>();
-    for (const result of await hsm.encryptBatch(
-      key,
-      Array.from({ length: 40 }, (_, length) => ({ plaintext: new Uint8Array(length).fill(5), aad })),
-    )) {
-      if (!result.ok) throw result.error;
-      const { ciphertext, iv = new Uint8Array(0) } = result.value;
-      ivs.add(Buffer.from(iv).toString("hex"));
-      const plaintext = openedBy(keyMaterial, iv, ciphertext, aad);
-      expect(plaintext).toEqual(new Uint8Array(plaintext.length).fill(5));
-      expect(await hsm.decrypt(key, { ciphertext, iv, aad })).toEqual(plaintext);
-    }
-    expect(ivs.size).toBe(40);
-    const tampered = await hsm.encrypt(key, { plaintext: random(8) });
-    tampered.ciphertext[0] = (tampered.ciphertext[0] ?? 0) ^ 1;
-    const opening = hsm.decrypt(key, { ciphertext: tampered.ciphertext, iv: tampered.iv });
-    await expect(opening).rejects.toMatchObject({ code: "InvalidCiphertext" });
-  });
+  test.each(MODES)(
+    "%s: IVs are the token's, differ, and are what node:crypto opens with",
+    async (ivMode, mode) => {
+      const shim = newShim();
+      shim.set(mode);
+      const hsm = await openToken(shim, { ivMode });
+      const keyMaterial = random(32);
+      const key = await hsm.importKey({ keySpec: "Aliyun_AES_256", keyMaterial });
+      const aad = random(9);
+      const ivs = new Set<string>();
+      for (const result of await hsm.encryptBatch(
+        key,
+        Array.from({ length: 40 }, (_, length) => ({ plaintext: new Uint8Array(length).fill(5), aad })),
+      )) {
+        if (!result.ok) throw result.error;
+        const { ciphertext, iv = new Uint8Array(0) } = result.value;
+        ivs.add(Buffer.from(iv).toString("hex"));
+        const plaintext = openedBy(keyMaterial, iv, ciphertext, aad);
+        expect(plaintext).toEqual(new Uint8Array(plaintext.length).fill(5));
+        expect(await hsm.decrypt(key, { ciphertext, iv, aad })).toEqual(plaintext);
+      }
+      expect(ivs.size).toBe(40);
+      const tampered = await hsm.encrypt(key, { plaintext: random(8) });
+      tampered.ciphertext[0] = (tampered.ciphertext[0] ?? 0) ^ 1;
+      const opening = hsm.decrypt(key, { ciphertext: tampered.ciphertext, iv: tampered.iv });
+      await expect(opening).rejects.toMatchObject({ code: "InvalidCiphertext" });
+    },
+  );
 
-  test.each(["message", "host-message"] as const)("%s: NSS seals by messages of PKCS #11 3.0", async (ivMode) => {
-    const why = missing("nss");
-    if (why !== undefined) return;
-    const hsm = await openToken(newModule("nss"), { ivMode });
-    const keyMaterial = random(32);
-    const key = await hsm.importKey({ keySpec: "Aliyun_AES_256", keyMaterial });
-    const aad = random(5);
-    const { ciphertext, iv = new Uint8Array(0) } = await hsm.encrypt(key, { plaintext: random(33), aad });
-    expect(await hsm.decrypt(key, { ciphertext, iv, aad })).toEqual(
-      openedBy(keyMaterial, iv, ciphertext, aad),
-    );
-    await hsm.close({ drainMs: 200 });
-  });
+  test.each(["message", "host-message"] as const)(
+    "%s: NSS seals by messages of PKCS #11 3.0",
+    async (ivMode) => {
+      const why = missing("nss");
+      if (why !== undefined) return;
+      const hsm = await openToken(newModule("nss"), { ivMode });
+      const keyMaterial = random(32);
+      const key = await hsm.importKey({ keySpec: "Aliyun_AES_256", keyMaterial });
+      const aad = random(5);
+      const { ciphertext, iv = new Uint8Array(0) } = await hsm.encrypt(key, { plaintext: random(33), aad });
+      expect(await hsm.decrypt(key, { ciphertext, iv, aad })).toEqual(
+        openedBy(keyMaterial, iv, ciphertext, aad),
+      );
+      await hsm.close({ drainMs: 200 });
+    },
+  );
 
   test("message is refused at opening where the module lacks the functions", async () => {
     await expect(Hsm.open({ ...hsmOptions(newShim()), ivMode: "message" })).rejects.toMatchObject({
