@@ -15,6 +15,9 @@ export type Samples = ReadonlyMap<string, readonly number[]>;
 const SLICE_MS = 2;
 const ROUNDS = 40;
 const WARM_UP_MS = 60;
+/** How long the calls between two looks at the clock take at least, and how many there are at most. */
+const BATCH_NS = 100_000;
+const MAX_BATCH = 256;
 
 /** Gives a time in milliseconds. */
 export type Clock = () => number;
@@ -55,10 +58,11 @@ export async function sample(
   clock: Clock = wallClock,
 ): Promise<Samples> {
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  // A slow contender is not called eight times between two looks at the clock.
+  // Looking at the clock takes up to a microsecond, which must not count: a batch lasts a hundred times longer.
   const batches = new Map<Contender, number>();
   for (const contender of contenders) {
-    batches.set(contender, (await slice(contender, WARM_UP_MS, 1, clock)) < 250_000 ? 8 : 1);
+    const nanoseconds = await slice(contender, WARM_UP_MS, 1, clock);
+    batches.set(contender, Math.max(1, Math.min(MAX_BATCH, Math.ceil(BATCH_NS / nanoseconds))));
   }
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
