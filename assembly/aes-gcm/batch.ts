@@ -77,7 +77,7 @@ function single(description: usize, base: usize, sealing: bool): void {
   store<u32>(IV, load<u32>(description, 8), 8);
   let result: u32 = 1;
   if (sealing) {
-    sealWhole(context, keyLength, bulk, data, aadLength, dataLength);
+    sealWhole(context, keyLength, bulk, data, aadLength, dataLength, 0);
   } else {
     result = openWhole(context, keyLength, bulk, data, aadLength, dataLength);
   }

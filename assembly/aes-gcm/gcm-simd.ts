@@ -19,7 +19,8 @@ import { expandKeyPermute } from "./key-schedule-permute";
 /** Length of the tag. */
 export const TAG_LENGTH: u32 = 16;
 
-// A key context: round keys for up to 15 rounds, then the tables of H^8 … H^1.
+// A key context: round keys for up to 15 rounds, the hash of AAD that stays, then the tables of H^8 … H^1.
+const KEPT_HASH: usize = 1008;
 export const POWER_TABLES: usize = 1024;
 const POWER_TABLE_LENGTH: usize = 512;
 
@@ -46,6 +47,15 @@ const WINDOW_BLOCKS: u32 = 128;
 let context: usize = 0;
 let rounds: u32 = 0;
 let bulk: usize = 0;
+
+/** The context that holds the hash of AAD that stays, or 0 for none, and the number of blocks it is of. */
+let keptContext: usize = 0;
+let keptBlocks: u32 = 0;
+
+/** Lets the AAD of the next message be absorbed anew. Time: constant. */
+export function forgetKept(): void {
+  keptContext = 0;
+}
 
 /**
  * Chooses the key of the messages to come.
@@ -268,18 +278,42 @@ export function storeLengths(block: usize, aadLength: u64, dataLength: u64): voi
  * Hashes a message that lies in one run and masks the hash: COMPUTED ← tag.
  *
  * @param data where the data begins; AAD, padding and data before and after it, padded
+ * @param aadStays 1 where all blocks of the AAD but the last are those of the message before, public
  *
  * Time: depends on the lengths alone. Source: SP 800-38D, 7.1, steps 4 to 6.
  */
-function computeTag(data: usize, aadLength: u32, dataLength: u32): void {
+function computeTag(data: usize, aadLength: u32, dataLength: u32, aadStays: u32): void {
   const aadBlocks: u32 = blocksOf(aadLength);
   const dataBlocks: u32 = blocksOf(dataLength);
   const aad: usize = data - 16 * <usize>aadBlocks;
   padBlock(aad, aadLength);
   storeLengths(data + 16 * <usize>dataBlocks, aadLength, dataLength);
-  v128.store(ACCUMULATOR, i64x2(0, 0));
-  absorb(aad, aadBlocks + dataBlocks + 1);
+  const kept: u32 = aadStays !== 0 && aadBlocks > 1 ? aadBlocks - 1 : 0;
+  startHash(aad, kept);
+  absorb(aad + 16 * <usize>kept, aadBlocks - kept + dataBlocks + 1);
   v128.store(COMPUTED, v128.xor(v128.load(ACCUMULATOR), v128.load(TAG_MASK)));
+}
+
+/**
+ * Begins a hash with blocks that are absorbed once and kept with the key from then on: ACCUMULATOR ← their hash.
+ *
+ * @param blocks 16 · count bytes, only read
+ * @param count public; 0 for a hash that begins with nothing, after which nothing is kept
+ *
+ * Time: depends on count and on whether the blocks were absorbed before, which is public.
+ */
+function startHash(blocks: usize, count: u32): void {
+  if (count !== 0 && keptContext === context && keptBlocks === count) {
+    v128.store(ACCUMULATOR, v128.load(context + KEPT_HASH));
+    return;
+  }
+  v128.store(ACCUMULATOR, i64x2(0, 0));
+  keptContext = 0;
+  if (count === 0) return;
+  absorb(blocks, count);
+  v128.store(context + KEPT_HASH, v128.load(ACCUMULATOR));
+  keptContext = context;
+  keptBlocks = count;
 }
 
 /** Wipes the scratch of a message whose keystream filled `blocks` blocks. Time: depends on blocks alone. */
@@ -295,15 +329,16 @@ export function wipeScratch(blocks: u32): void {
  * @param data dataLength bytes, secret in, out; AAD padded to blocks ends before it; room for whole blocks and one more
  * @param aadLength public
  * @param dataLength public
+ * @param aadStays 1 where all blocks of the AAD but the last are those of the message before, public
  *
- * Time: depends on rounds and the lengths alone. Source: SP 800-38D, 7.1.
+ * Time: depends on rounds, the lengths and what was kept, which is public. Source: SP 800-38D, 7.1.
  */
-export function sealMessage(iv: usize, data: usize, aadLength: u32, dataLength: u32): void {
+export function sealMessage(iv: usize, data: usize, aadLength: u32, dataLength: u32, aadStays: u32): void {
   const blocks: u32 = 1 + blocksOf(dataLength);
   makeKeystream(iv, 1, min<u32>(blocks, WINDOW_BLOCKS));
   v128.store(TAG_MASK, v128.load(AES_GCM_KEYSTREAM));
   cryptMessage(iv, data, dataLength);
-  computeTag(data, aadLength, dataLength);
+  computeTag(data, aadLength, dataLength, aadStays);
   v128.store(data + 16 * <usize>(blocks - 1), i64x2(0, 0));
   v128.store(data + <usize>dataLength, v128.load(COMPUTED));
   wipeScratch(min<u32>(blocks, WINDOW_BLOCKS));
@@ -327,7 +362,7 @@ export function openMessage(iv: usize, data: usize, aadLength: u32, dataLength: 
   v128.store(TAG_MASK, v128.load(AES_GCM_KEYSTREAM));
   v128.store(RECEIVED, v128.load(data + <usize>dataLength));
   padBlock(data, dataLength);
-  computeTag(data, aadLength, dataLength);
+  computeTag(data, aadLength, dataLength, 0);
   v128.store(last, i64x2(0, 0));
   addBlock(COMPUTED, RECEIVED);
   const equal: u32 = isZeroBlock(COMPUTED);
@@ -360,6 +395,7 @@ export function isZeroBlock(block: usize): u32 {
  * Time: depends on keyLength alone. Source: SP 800-38D, 7.1, step 1.
  */
 export function loadKey(keyContext: usize, keyLength: u32): void {
+  forgetKept();
   expandKeyPermute(keyContext, KEY, keyLength);
   wipe(KEY, KEY_LENGTH);
   wipeBlocks(AES_GCM_KEYSTREAM, 4);

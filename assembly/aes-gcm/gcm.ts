@@ -83,7 +83,10 @@ export function loadKey(keyContext: usize, keyLength: u32): void {
 /** Forgets the message in progress and wipes the state. Time: constant. */
 export function end(): void {
   wipe(AES_GCM_STATE, AES_GCM_STATE_LENGTH);
-  if (ASC_FEATURE_SIMD) wipe(AES_GCM_KEYSTREAM, AES_GCM_KEYSTREAM_LENGTH);
+  if (ASC_FEATURE_SIMD) {
+    wipe(AES_GCM_KEYSTREAM, AES_GCM_KEYSTREAM_LENGTH);
+    simd.forgetKept();
+  }
   phase = PHASE_IDLE;
 }
 
@@ -371,8 +374,10 @@ export function decrypt(address: usize, length: u32): u32 {
  * @param data dataLength bytes, secret in, out; AAD padded to blocks ends before it; room for whole blocks and one more
  * @param aadLength public
  * @param dataLength public
+ * @param aadStays 1 where all blocks of the AAD but the last are those of the message before, public; the base build does
+ *   not care
  *
- * Time: depends on the lengths alone. Source: SP 800-38D, 7.1.
+ * Time: depends on the lengths and what was kept, which is public. Source: SP 800-38D, 7.1.
  */
 export function sealWhole(
   keyContext: usize,
@@ -381,11 +386,12 @@ export function sealWhole(
   data: usize,
   aadLength: u32,
   dataLength: u32,
+  aadStays: u32,
 ): void {
   if (ASC_FEATURE_SIMD) {
     phase = PHASE_IDLE;
     simd.useKey(keyContext, keyLength, bulk);
-    simd.sealMessage(IV, data, aadLength, dataLength);
+    simd.sealMessage(IV, data, aadLength, dataLength, aadStays);
     return;
   }
   start(keyContext, keyLength, 0);

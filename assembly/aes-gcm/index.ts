@@ -75,12 +75,6 @@ function isBulk(bulk: u32): u32 {
   return bulk <= AES_GCM_BULK_COUNT ? 1 : 0;
 }
 
-/** Wipes the AAD of a whole message. @param aadLength public. Time: depends on aadLength alone. */
-function wipeAad(aadLength: u32): void {
-  const start: usize = DATA - alignUp(aadLength);
-  for (let word: usize = start; word < DATA; word += 8) store<u64>(word, 0);
-}
-
 /**
  * Builds the key context of a slot from the key in KEY, which is wiped in any case.
  *
@@ -138,27 +132,35 @@ export function aesGcmDropBulk(bulk: u32): u32 {
 }
 
 /**
- * Seals a whole message in place: DATA ← ciphertext ‖ tag. Wipes the AAD and the state.
+ * Seals a whole message in place: DATA ← ciphertext ‖ tag. Wipes the state; the AAD, which is public, stays for the next.
  *
  * @param slot a loaded context, 0..=255, public
  * @param keyLength the length it was loaded with, public
  * @param aadLength bytes of AAD, 0..=AAD_CAPACITY, public; padded to whole blocks they end where DATA begins
  * @param dataLength bytes in DATA, 0..=DATA_CAPACITY, public
  * @param bulk 0, or one more than the number of the key's tables for long messages, public
+ * @param aadStays 1 where all blocks of the AAD but the last are those of the whole message before, public: their hash is
+ *   then made once for all such messages
  * @returns 1, or 0 where an argument is out of range
  *
- * Time: depends on the lengths alone. Source: SP 800-38D, 7.1.
+ * Time: depends on the lengths and what was kept, which is public. Source: SP 800-38D, 7.1.
  */
-export function aesGcmSeal(slot: u32, keyLength: u32, aadLength: u32, dataLength: u32, bulk: u32): u32 {
+export function aesGcmSeal(
+  slot: u32,
+  keyLength: u32,
+  aadLength: u32,
+  dataLength: u32,
+  bulk: u32,
+  aadStays: u32,
+): u32 {
   if (isContext(slot, keyLength) === 0 || isBulk(bulk) === 0) return 0;
   if (aadLength > AAD_CAPACITY || dataLength > DATA_CAPACITY) return 0;
-  sealWhole(contextOf(slot), keyLength, bulkOf(bulk), DATA, aadLength, dataLength);
-  wipeAad(aadLength);
+  sealWhole(contextOf(slot), keyLength, bulkOf(bulk), DATA, aadLength, dataLength, aadStays);
   return 1;
 }
 
 /**
- * Opens a whole message in place: DATA ← plaintext, the bytes of the tag zeroed. Wipes the AAD and the state.
+ * Opens a whole message in place: DATA ← plaintext, the bytes of the tag zeroed. Wipes the state; the AAD stays.
  *
  * @param slot a loaded context, 0..=255, public
  * @param keyLength the length it was loaded with, public
@@ -174,9 +176,7 @@ export function aesGcmOpen(slot: u32, keyLength: u32, aadLength: u32, sealedLeng
   if (aadLength > AAD_CAPACITY || sealedLength < TAG_LENGTH || sealedLength > DATA_CAPACITY + TAG_LENGTH)
     return 0;
   const dataLength: u32 = sealedLength - TAG_LENGTH;
-  const verified: u32 = openWhole(contextOf(slot), keyLength, bulkOf(bulk), DATA, aadLength, dataLength);
-  wipeAad(aadLength);
-  return verified;
+  return openWhole(contextOf(slot), keyLength, bulkOf(bulk), DATA, aadLength, dataLength);
 }
 
 /**

@@ -72,6 +72,18 @@ export interface PackedShape {
   readonly plaintextLength: number;
 }
 
+/** Additional authenticated data that its maker rewrites from message to message. An engine that answers later copies it. */
+export interface AadFrame {
+  /** A multiple of 16 bytes, the last 12 of them the IV of the message. */
+  readonly bytes: Uint8Array;
+  /** The IV, as three words over the end of `bytes`. */
+  readonly iv: Int32Array;
+  /** The IV, as a view of the end of `bytes`. */
+  readonly ivBytes: Uint8Array;
+  /** Changes whenever `bytes` does in anything but the IV, so that what is in place need not be moved again. */
+  readonly revision: number;
+}
+
 /** One AES key for a caller that has checked every argument itself: nothing is checked again but that the key lives. */
 export interface TrustedAesKey {
   /** Writes ciphertext ‖ tag at `offset` of `out`. */
@@ -79,26 +91,25 @@ export interface TrustedAesKey {
   /** Returns undefined for any failure. The result owns its ArrayBuffer. */
   open(iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined;
   /**
-   * Seals under the IV that `aad` ends with and writes the last `prefixLength` bytes of the aad ‖ ciphertext ‖ tag at
-   * `offset` of `out`: what is stored in front of a ciphertext is authenticated and moved with it in one piece.
+   * Seals under the IV that the frame ends with and writes its last `prefixLength` bytes ‖ ciphertext ‖ tag at `offset` of
+   * `out`: what is stored in front of a ciphertext is authenticated and moved with it in one piece.
    *
-   * @param aad its length is a multiple of 16
    * @param prefixLength 0, or 12 and more: the IV is a part of what is written, or nothing is
    */
   sealRun(
-    aad: Uint8Array,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,
     offset: number,
   ): void;
   /**
-   * Opens what `sealRun` wrote: a prefix, which replaces the end of `aad`, and ciphertext ‖ tag. Returns undefined for any
-   * failure. The result owns its ArrayBuffer.
+   * Opens what `sealRun` wrote: a prefix, which stands for the end of the frame, and ciphertext ‖ tag. Returns undefined for
+   * any failure. The result owns its ArrayBuffer.
    *
    * @param prefixLength 12 and more
    */
-  openRun(aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined;
+  openRun(frame: AadFrame, prefixLength: number, run: Uint8Array): Uint8Array | undefined;
   /** Where the engine does many messages at once better than one by one: borrows what collects them. */
   borrowStage?(): SealStage;
 }
@@ -113,7 +124,7 @@ export interface SealStage {
    */
   add(
     key: Awaitable<TrustedAesKey>,
-    aad: Uint8Array,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,

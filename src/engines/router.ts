@@ -12,6 +12,7 @@ import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type BulkKey, BulkKeys } from "./bulk-keys.ts";
 import { type EciesEngine, servesEcies } from "./ecies.ts";
 import type {
+  AadFrame,
   AesGcm,
   AesKey,
   AsyncEngine,
@@ -606,7 +607,7 @@ class BatchStage implements SealStage {
 
   add(
     key: BoundAesKey,
-    aad: Uint8Array,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,
@@ -615,7 +616,7 @@ class BatchStage implements SealStage {
     // What an aborted batch left behind may still come; nobody waits for it.
     if (this.#isReleased) return false;
     this.#stage ??= key.borrowStage?.();
-    return this.#stage?.add(key, aad, prefixLength, plaintext, out, offset) ?? false;
+    return this.#stage?.add(key, frame, prefixLength, plaintext, out, offset) ?? false;
   }
 
   flush(): void {

@@ -1,5 +1,6 @@
 /** `sealRun` and `openRun` for engines to which a prefix in front of the ciphertext is nothing special. */
 
+import { copyShort } from "../bytes.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
 import type { TrustedAesKey } from "./engine.ts";
 
@@ -23,15 +24,15 @@ export function runsOver<
   Opened extends MaybePromise<Uint8Array | undefined>,
 >({ sealInto, open }: Plain<Sealed, Opened>): Runs<Sealed, Opened> {
   return {
-    sealRun: (aad, prefixLength, plaintext, out, offset) => {
-      const done = sealInto(aad.subarray(aad.length - IV_LENGTH), plaintext, aad, out, offset + prefixLength);
-      if (prefixLength > 0) out.set(aad.subarray(aad.length - prefixLength), offset);
+    sealRun: ({ bytes, ivBytes }, prefixLength, plaintext, out, offset) => {
+      const done = sealInto(ivBytes, plaintext, bytes, out, offset + prefixLength);
+      copyShort(bytes, bytes.length - prefixLength, out, offset, prefixLength);
       return done;
     },
-    openRun: (aad, prefixLength, run) => {
-      const ownAad = new Uint8Array(aad);
+    openRun: ({ bytes }, prefixLength, run) => {
+      const ownAad = new Uint8Array(bytes);
       const prefix = run.subarray(0, prefixLength);
-      ownAad.set(prefix, aad.length - prefixLength);
+      ownAad.set(prefix, bytes.length - prefixLength);
       return open(prefix.subarray(prefixLength - IV_LENGTH), run.subarray(prefixLength), ownAad);
     },
   };

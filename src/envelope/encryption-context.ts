@@ -3,7 +3,7 @@
  * when they hold the same pairs; order does not matter. The layout is docs/ciphertext-blob.md, [CTX-1] to [CTX-7].
  */
 
-import { concatBytes } from "../bytes.ts";
+import { concatBytes, copyShort } from "../bytes.ts";
 import { KmsError } from "../errors.ts";
 
 /** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
@@ -12,11 +12,13 @@ export type EncryptionContext = Readonly<Record<string, string>>;
 /** The pairs of a context: `values[i]` belongs to `names[i]`. */
 interface Pairs {
   readonly names: readonly string[];
-  readonly values: readonly string[];
+  readonly values: string[];
 }
 
 /** First byte of an encoded context. */
 const ENCODING_VERSION = 1;
+/** Where the pairs begin, behind the version and their number. */
+const FIRST_PAIR_OFFSET = 3;
 const MAX_JSON_LENGTH = 8192;
 /** A code unit grows to at most six characters of JSON (\uXXXX). */
 const MAX_JSON_EXPANSION = 6;
@@ -66,6 +68,17 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
+/** Tells plain objects of this realm that inherit nothing enumerable, so that `for … in` lists own keys alone. */
+function isOwnOnly(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null) return true;
+  if (prototype !== Object.prototype) return false;
+  // Somebody tampered with the root.
+  for (const _ in prototype) return false;
+  return true;
+}
+
 /** Orders byte strings as memcmp does, the shorter one first among equals. */
 function compareBytes(a: Uint8Array, b: Uint8Array): number {
   const length = Math.min(a.length, b.length);
@@ -104,18 +117,16 @@ function encodePairs(pairs: Pairs, name: string): Uint8Array {
 
 /** Encodes pairs of ASCII strings, whose code units are their bytes; undefined when there are others. */
 function encodeAscii({ names, values }: Pairs): Uint8Array | undefined {
-  let length = 3;
-  let isSorted = true;
+  let length = FIRST_PAIR_OFFSET;
   for (let i = 0; i < names.length; i++) {
     length += 4 + (names[i] as string).length + (values[i] as string).length;
-    if (i > 0 && (names[i - 1] as string) > (names[i] as string)) isSorted = false;
   }
-  const order = isSorted ? undefined : sortedOrder(names);
+  const order = isInOrder(names) ? undefined : sortedOrder(names);
   const bytes = new Uint8Array(length);
   bytes[0] = ENCODING_VERSION;
   bytes[1] = names.length >>> 8;
   bytes[2] = names.length & 0xff;
-  let offset = 3;
+  let offset = FIRST_PAIR_OFFSET;
   for (let i = 0; i < names.length; i++) {
     const index = order === undefined ? i : (order[i] as number);
     offset = writeAscii(bytes, offset, names[index] as string);
@@ -123,6 +134,13 @@ function encodeAscii({ names, values }: Pairs): Uint8Array | undefined {
     if (offset === 0) return undefined;
   }
   return bytes;
+}
+
+function isInOrder(names: readonly string[]): boolean {
+  for (let i = 1; i < names.length; i++) {
+    if ((names[i - 1] as string) > (names[i] as string)) return false;
+  }
+  return true;
 }
 
 /** Orders indices by name. The order of code units is that of bytes where all of them are ASCII. */
@@ -177,8 +195,10 @@ export function transferContextText(context: unknown, name: string): Uint8Array 
  */
 export class ContextCache {
   #names: readonly string[] = [];
-  #values: readonly string[] = [];
+  #values: string[] = [];
   #bytes: Uint8Array | undefined;
+  /** The encoding has the pairs as they are listed, and a byte for each character. */
+  #isPlain = false;
 
   /** The last encoding; no caller ever gets hold of it. */
   get bytes(): Uint8Array | undefined {
@@ -189,23 +209,59 @@ export class ContextCache {
   encode(context: unknown, name: string): Uint8Array {
     // Held here, since reading the context may run code of the caller that encodes another one meanwhile.
     const last = this.#bytes;
-    if (last !== undefined && isSame(context, this.#names, this.#values)) return last;
+    if (last === undefined || !isOwnOnly(context)) return this.#encodeAnew(context, name);
+    const names = this.#names;
+    const values = this.#values;
+    let i = 0;
+    let changed = -1;
+    let value = "";
+    // Quicker than listing the keys first.
+    for (const key in context) {
+      if (key !== names[i]) return this.#encodeAnew(context, name);
+      const own = context[key];
+      if (own !== values[i]) {
+        if (changed >= 0 || typeof own !== "string") return this.#encodeAnew(context, name);
+        changed = i;
+        value = own;
+      }
+      i += 1;
+    }
+    if (i !== names.length || this.#bytes !== last) return this.#encodeAnew(context, name);
+    return changed < 0 ? last : (this.#replace(last, changed, value) ?? this.#encodeAnew(context, name));
+  }
+
+  /** Encodes the last context with one value changed, which costs a third; undefined where that takes more than copying. */
+  #replace(last: Uint8Array, changed: number, value: string): Uint8Array | undefined {
+    const names = this.#names;
+    const values = this.#values;
+    let start = FIRST_PAIR_OFFSET;
+    for (let i = 0; i <= changed; i++) {
+      start += 2 + (names[i] as string).length;
+      if (i < changed) start += 2 + (values[i] as string).length;
+    }
+    const oldLength = (values[changed] as string).length;
+    const { length } = value;
+    // Nothing shorter can be too long.
+    if (!this.#isPlain || last.length - oldLength + length > MAX_JSON_LENGTH / MAX_JSON_EXPANSION)
+      return undefined;
+    const bytes = new Uint8Array(last.length - oldLength + length);
+    copyShort(last, 0, bytes, 0, start);
+    const end = writeAscii(bytes, start, value);
+    if (end === 0) return undefined;
+    copyShort(last, start + 2 + oldLength, bytes, end, bytes.length - end);
+    values[changed] = value;
+    this.#bytes = bytes;
+    return bytes;
+  }
+
+  #encodeAnew(context: unknown, name: string): Uint8Array {
     const pairs = readPairs(context, name);
-    const bytes = encodePairs(pairs, name);
+    const ascii = encodeAscii(pairs);
+    const bytes = ascii ?? encodeUtf8(pairs, name);
+    this.#isPlain = ascii !== undefined && isInOrder(pairs.names);
     this.#names = pairs.names;
     this.#values = pairs.values;
     this.#bytes = bytes;
     return bytes;
   }
-}
-
-function isSame(context: unknown, names: readonly string[], values: readonly string[]): boolean {
-  if (!isPlainObject(context)) return false;
-  let i = 0;
-  // Quicker than listing the keys first. A plain object inherits nothing enumerable, unless somebody tampered with the root.
-  for (const name in context) {
-    if (!Object.hasOwn(context, name) || name !== names[i] || context[name] !== values[i]) return false;
-    i += 1;
-  }
-  return i === names.length;
 }

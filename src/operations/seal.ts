@@ -4,6 +4,7 @@
  */
 
 import { copyBytes } from "../bytes.ts";
+import type { AadFrame } from "../engines/engine.ts";
 import type { BoundAesKey } from "../engines/router.ts";
 import {
   BLOB_HEADER_LENGTH,
@@ -122,11 +123,11 @@ function sealWith(
   chosenIv: Uint8Array | undefined,
 ): MaybePromise<SealedText> {
   const frame = context.frames.frame(mode, version.blobHeader, aad, aad === context.contexts.bytes);
-  if (chosenIv === undefined) context.ivs.fill(context.frames.iv);
-  else frame.set(chosenIv, frame.length - IV_LENGTH);
+  if (chosenIv === undefined) context.ivs.fill(frame.iv);
+  else frame.ivBytes.set(chosenIv);
   const sealedLength = plaintext.length + TAG_LENGTH;
   if (mode === "detached" && context.aadFraming === "none") {
-    const iv = frame.slice(frame.length - IV_LENGTH);
+    const iv = copyBytes(frame.ivBytes);
     const sealed = context.slab.take(sealedLength);
     return answer(key.sealInto(iv, plaintext, aad, sealed, 0), { ciphertextBlob: sealed, iv });
   }
@@ -147,7 +148,7 @@ function sealWith(
 function sealRun(
   context: OperationContext,
   key: BoundAesKey,
-  frame: Uint8Array,
+  frame: AadFrame,
   prefixLength: number,
   plaintext: Uint8Array,
   out: Uint8Array,
@@ -161,16 +162,13 @@ function sealRun(
 function sealApart(
   key: BoundAesKey,
   mode: FrameMode,
-  frame: Uint8Array,
+  frame: AadFrame,
   plaintext: Uint8Array,
 ): MaybePromise<SealedText> {
   const prefixLength = mode === "advance" ? SEALED_OFFSET : 0;
   const blob = new Uint8Array(prefixLength + plaintext.length + TAG_LENGTH);
   const done = key.sealRun(frame, prefixLength, plaintext, blob, 0);
-  const iv =
-    mode === "advance"
-      ? blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET)
-      : frame.slice(frame.length - IV_LENGTH);
+  const iv = mode === "advance" ? blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET) : copyBytes(frame.ivBytes);
   return answer(done, { ciphertextBlob: blob, iv });
 }
 
@@ -231,8 +229,10 @@ function openWith(
 ): MaybePromise<Uint8Array> {
   let authenticated = aad;
   if (context.aadFraming !== "none") {
-    authenticated = context.frames.frame("detached", version.blobHeader, aad, aad === context.contexts.bytes);
-    authenticated.set(iv, authenticated.length - IV_LENGTH);
+    const isConstant = aad === context.contexts.bytes;
+    const frame = context.frames.frame("detached", version.blobHeader, aad, isConstant);
+    frame.ivBytes.set(iv);
+    authenticated = frame.bytes;
   }
   return plaintextOf(key.open(iv, sealed, authenticated));
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { loadEngine } from "../../src/engine.ts";
+import { frameOf } from "../support/aad-frame.ts";
 
 const iv = new Uint8Array(12).fill(1);
 const plaintext = new Uint8Array(40).fill(2);
@@ -38,7 +39,7 @@ describe.each(["wasm", "node"] as const)("a key bound in the %s engine", (name) 
         const data = new Uint8Array(length);
         data.set(message);
         const out = new Uint8Array(prefixLength + length + 16 + 9).fill(0xee);
-        trusted.sealRun(aad, prefixLength, data, out, 5);
+        trusted.sealRun(frameOf(aad), prefixLength, data, out, 5);
         const prefix = aad.subarray(aad.length - prefixLength);
         const sealed = aesGcm.seal(key, aad.subarray(aad.length - 12), data, aad);
         expect(Buffer.compare(out.subarray(5, out.length - 4), Buffer.concat([prefix, sealed]))).toBe(0);
@@ -53,17 +54,17 @@ describe.each(["wasm", "node"] as const)("a key bound in the %s engine", (name) 
     for (const length of [0, 1, 40, 70_000]) {
       const data = new Uint8Array(length).fill(7);
       const run = new Uint8Array(36 + length + 16);
-      trusted.sealRun(aad, 36, data, run, 0);
+      trusted.sealRun(frameOf(aad), 36, data, run, 0);
       // What the aad ends with is replaced by the prefix of the run.
       const otherEnd = new Uint8Array(aad);
       otherEnd.fill(0, aad.length - 36);
-      expect(trusted.openRun(otherEnd, 36, run)).toEqual(data);
+      expect(trusted.openRun(frameOf(otherEnd), 36, run)).toEqual(data);
       for (const at of [0, 23, 24, 35, 36, run.length - 1]) {
         const changed = new Uint8Array(run);
         changed[at] = (changed[at] ?? 0) ^ 1;
-        expect(trusted.openRun(aad, 36, changed)).toBeUndefined();
+        expect(trusted.openRun(frameOf(aad), 36, changed)).toBeUndefined();
       }
-      expect(trusted.openRun(aad, 36, run.subarray(0, 51))).toBeUndefined();
+      expect(trusted.openRun(frameOf(aad), 36, run.subarray(0, 51))).toBeUndefined();
     }
     engine.close();
   });
@@ -76,8 +77,8 @@ describe.each(["wasm", "node"] as const)("a key bound in the %s engine", (name) 
     const refused = expect.objectContaining({ code: "InvalidParameter" });
     expect(() => trusted.sealInto(iv, plaintext, aad, sealed, 0)).toThrow(refused);
     expect(() => trusted.open(iv, sealed, aad)).toThrow(refused);
-    expect(() => trusted.sealRun(aad, 0, plaintext, sealed, 0)).toThrow(refused);
-    expect(() => trusted.openRun(aad, 12, sealed)).toThrow(refused);
+    expect(() => trusted.sealRun(frameOf(aad), 0, plaintext, sealed, 0)).toThrow(refused);
+    expect(() => trusted.openRun(frameOf(aad), 12, sealed)).toThrow(refused);
     expect(sealed).toEqual(new Uint8Array(56));
   });
 });

@@ -1,10 +1,16 @@
 /** What the AES-GCM kernel leaves in memory, and that it never writes outside its regions, in every build. */
 
-import { randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
+
 import { KernelDriver, TARGETS } from "./aes-gcm-kernel.ts";
 
 const random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+
+function sealByNode(key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Buffer {
+  const cipher = createCipheriv(`aes-${key.length * 8}-gcm` as "aes-256-gcm", key, iv).setAAD(aad);
+  return Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+}
 
 /** Regions of docs/memory-map.md that the kernel writes, as [start, end). */
 const STATE: readonly [number, number] = [0x0400, 0x0500];
@@ -74,9 +80,6 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
     ] as const;
     expect(driver.kernel.aesGcmSeal(3, 32, aadLength, length)).toBe(1);
     expect(overruns(allowed)).toEqual([]);
-    // The seal wiped the AAD; sealed and opened AAD must agree, so it is put back.
-    const aadStart = DATA_START - roundUp(aadLength);
-    driver.arena.fill(CANARY, aadStart, aadStart + aadLength);
     expect(driver.kernel.aesGcmOpen(3, 32, aadLength, length + 16)).toBe(1);
     expect(driver.memory.slice(DATA_START, DATA_START + length).every((byte) => byte === CANARY)).toBe(true);
     expect(overruns(allowed)).toEqual([]);
@@ -243,10 +246,55 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
     expect(driver.arena.some((byte) => byte !== 0)).toBe(true);
     const iv = new Uint8Array(12);
     const sealed = driver.seal(9, 32, iv, random(100), random(50));
-    driver.put("AAD", random(50));
     expect(driver.open(9, 32, iv, sealed, random(50))).toBeUndefined();
+    for (let i = 0; i < 3; i++) driver.kernel.aesGcmSeal(9, 32, 50, 100, 0, 1);
+    driver.clearData(116);
     driver.kernel.aesGcmDropKey(9);
+    // The AAD, which is public, is the host's to wipe.
+    driver.arena.fill(0, DATA_START - 64, DATA_START);
     expect(driver.arena.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test("AAD that stays is hashed anew with another key, length or first block, and after anything else", () => {
+    const { kernel } = driver;
+    const seal = (slot: number, key: Uint8Array, aadLength: number, aadStays: 0 | 1): void => {
+      const aad = driver.memory.slice(DATA_START - aadLength, DATA_START);
+      const iv = random(12);
+      const plaintext = random(40);
+      driver.put("IV", iv);
+      driver.put("DATA", plaintext);
+      expect(kernel.aesGcmSeal(slot, key.length, aadLength, 40, 0, aadStays)).toBe(1);
+      expect(Buffer.compare(driver.take("DATA", 56), sealByNode(key, iv, plaintext, aad))).toBe(0);
+    };
+    const [first, second, third] = [random(32), random(32), random(16)];
+    driver.loadKey(0, first);
+    driver.loadKey(1, second);
+    driver.put("AAD", random(80));
+    seal(0, first, 80, 0);
+    for (let i = 0; i < 3; i++) {
+      driver.put(
+        "AAD",
+        new Uint8Array([...driver.memory.slice(DATA_START - 80, DATA_START - 16), ...random(16)]),
+      );
+      seal(0, first, 80, 1);
+    }
+    seal(1, second, 80, 1);
+    seal(0, first, 80, 1);
+    seal(0, first, 48, 1);
+    seal(0, first, 16, 1);
+    seal(0, first, 80, 1);
+    driver.put("AAD", random(80));
+    seal(0, first, 80, 0);
+    seal(0, first, 80, 1);
+    driver.loadKey(0, third);
+    seal(0, third, 80, 1);
+    seal(0, third, 80, 1);
+    kernel.aesGcmDropKey(1);
+    seal(0, third, 80, 1);
+    kernel.aesGcmOpen(0, 16, 80, 56);
+    seal(0, third, 80, 1);
+    kernel.aesGcmEnd();
+    seal(0, third, 80, 1);
   });
 
   test("ending a message in chunks leaves no byte but the key context and the IV", () => {

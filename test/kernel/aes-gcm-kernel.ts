@@ -27,7 +27,14 @@ export interface AesGcmKernel {
   readonly BATCH_CAPACITY: WebAssembly.Global<"i32">;
   aesGcmLoadKey(slot: number, keyLength: number): number;
   aesGcmDropKey(slot: number): number;
-  aesGcmSeal(slot: number, keyLength: number, aadLength: number, dataLength: number, bulk?: number): number;
+  aesGcmSeal(
+    slot: number,
+    keyLength: number,
+    aadLength: number,
+    dataLength: number,
+    bulk?: number,
+    aadStays?: number,
+  ): number;
   aesGcmOpen(slot: number, keyLength: number, aadLength: number, sealedLength: number, bulk?: number): number;
   aesGcmStart(slot: number, keyLength: number, bulk?: number): number;
   aesGcmLoadBulk(bulk: number, slot: number, keyLength: number): number;

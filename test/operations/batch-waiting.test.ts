@@ -3,6 +3,7 @@
 import { expect, test, vi } from "vitest";
 import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { memoryStore } from "../../src/index.ts";
+import { frameOf } from "../support/aad-frame.ts";
 import { openKms, patterned } from "../support/kms.ts";
 
 /** A usage limit under which uses are reserved two at a time. */
@@ -64,12 +65,12 @@ test("plaintexts that a batch collected are erased once they are sealed, and whe
     [...targets].filter((bytes) => Buffer.from(bytes.buffer).includes(Buffer.from(plaintext.subarray(0, 16))))
       .length;
   try {
-    const [aad, out] = [new Uint8Array(48), new Uint8Array(200)];
-    stage?.add(bound, aad, 36, plaintext, out, 0);
+    const [frame, out] = [frameOf(new Uint8Array(48)), new Uint8Array(200)];
+    stage?.add(bound, frame, 36, plaintext, out, 0);
     expect(holders()).toBeGreaterThan(0);
     stage?.flush();
     expect(holders()).toBe(0);
-    stage?.add(bound, aad, 36, plaintext, out, 0);
+    stage?.add(bound, frame, 36, plaintext, out, 0);
     key.destroy();
     expect(() => stage?.flush()).toThrow();
     expect(holders()).toBe(0);

@@ -152,6 +152,8 @@ export class BatchRunner {
         const part = input.subarray(done * recordLength, (done + some) * recordLength);
         this.#packedCall(holder, part, layout, some, direction);
         const { data, aad } = this.#kernel;
+        // The verdicts take the place of AAD.
+        this.#contexts.frame = undefined;
         try {
           out.set(data.subarray(0, some * resultLength), done * resultLength);
         } finally {

@@ -5,12 +5,14 @@
  */
 
 import { copyShort } from "../../bytes.ts";
+import type { AadFrame } from "../engine.ts";
 import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
 
 /** Up to here a loop copies quicker than a view and `set`. */
 const SHORT_LENGTH = 64;
+const IV_WORDS: number = IV_LENGTH / 4;
 
 export class MessageRunner {
   readonly #kernel: Kernel;
@@ -29,10 +31,9 @@ export class MessageRunner {
   readonly #ivWords: Int32Array;
   /** The last three words before the data. */
   readonly #ivInAad: Int32Array;
-  /** Views that the last `sealRun` copied from: its result, and the end of its AAD. The next call often wants the same. */
-  #piece: Uint8Array;
-  #prefix: Uint8Array;
-  #prefixOf: Uint8Array | undefined;
+  /** The view that the last `sealRun` copied from, and how much of it was prefix. The next call often wants the same. */
+  #run: Uint8Array;
+  #runPrefix = 0;
 
   constructor(kernel: Kernel, contexts: KeyContexts) {
     this.#kernel = kernel;
@@ -49,10 +50,9 @@ export class MessageRunner {
     const aadStart = kernel.aad.byteOffset;
     this.#windowData = kernel.dataStart - aadStart;
     this.#window = kernel.memory.subarray(aadStart, kernel.dataStart + kernel.data.length);
-    this.#ivWords = new Int32Array(buffer, kernel.iv.byteOffset, IV_LENGTH / 4);
-    this.#ivInAad = new Int32Array(buffer, kernel.dataStart - IV_LENGTH, IV_LENGTH / 4);
-    this.#piece = this.#window.subarray(0, 0);
-    this.#prefix = this.#piece;
+    this.#ivWords = new Int32Array(buffer, kernel.iv.byteOffset, IV_WORDS);
+    this.#ivInAad = new Int32Array(buffer, kernel.dataStart - IV_LENGTH, IV_WORDS);
+    this.#run = this.#window.subarray(0, 0);
   }
 
   /** Returns the number of the key's tables for a message of `length` bytes, plus one; 0 for none. */
@@ -88,72 +88,88 @@ export class MessageRunner {
     else out.set(this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
   }
 
-  /** Seals under the IV at the end of `aad`; see `TrustedAesKey`. */
+  /** Seals under the IV at the end of the frame; see `TrustedAesKey`. */
   sealRun(
     holder: KeyHolder,
-    aad: Uint8Array,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,
     offset: number,
   ): void {
     const { length } = plaintext;
-    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
-      const iv = aad.subarray(aad.length - IV_LENGTH);
-      this.#sealChunks(holder, iv, plaintext, aad, out, offset + prefixLength);
-      out.set(aad.subarray(aad.length - prefixLength), offset);
+    const { bytes, iv, ivBytes } = frame;
+    if (length > this.#dataCapacity || bytes.length > this.#aadCapacity) {
+      this.#sealChunks(holder, ivBytes, plaintext, bytes, out, offset + prefixLength);
+      out.set(bytes.subarray(bytes.length - prefixLength), offset);
       return;
     }
     const kernel = this.#kernel;
-    const slot = this.#contexts.use(holder);
+    const contexts = this.#contexts;
+    const slot = contexts.use(holder);
     const bulk = this.#bulkFor(holder, length);
-    this.#window.set(aad, this.#windowData - aad.length);
-    this.#window.set(plaintext, this.#windowData);
-    this.#copyIvFromAad();
+    const isPlaced =
+      contexts.frameWhole && contexts.frame === frame && contexts.frameRevision === frame.revision;
+    if (!isPlaced) {
+      this.#placeFrame(frame);
+      contexts.frameWhole = true;
+    }
+    const toKernel = this.#ivWords;
+    const toRun = this.#ivInAad;
+    for (let i = 0; i < IV_WORDS; i++) toKernel[i] = toRun[i] = iv[i] as number;
+    if (length <= SHORT_LENGTH) copyShort(plaintext, 0, this.#memory, this.#dataStart, length);
+    else this.#window.set(plaintext, this.#windowData);
     const sealedLength = length + TAG_LENGTH;
-    if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
-    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, length, bulk));
-    if (this.#piece.length !== sealedLength) {
-      this.#piece = this.#window.subarray(this.#windowData, this.#windowData + sealedLength);
+    if (sealedLength > contexts.sealedLeft) contexts.sealedLeft = sealedLength;
+    const aadStays = isPlaced ? 1 : 0;
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, bytes.length, length, bulk, aadStays));
+    if (this.#run.length !== prefixLength + sealedLength || this.#runPrefix !== prefixLength) {
+      const start = this.#windowData - prefixLength;
+      this.#run = this.#window.subarray(start, this.#windowData + sealedLength);
+      this.#runPrefix = prefixLength;
     }
-    // The kernel has wiped the AAD by now.
-    if (this.#prefixOf !== aad || this.#prefix.length !== prefixLength) {
-      this.#prefix = aad.subarray(aad.length - prefixLength);
-      this.#prefixOf = aad;
-    }
-    out.set(this.#prefix, offset);
-    out.set(this.#piece, offset + prefixLength);
+    out.set(this.#run, offset);
   }
 
   /** Opens what `sealRun` wrote; see `TrustedAesKey`. */
-  openRun(holder: KeyHolder, aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
+  openRun(holder: KeyHolder, frame: AadFrame, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
     const sealedLength = run.length - prefixLength;
     const length = sealedLength - TAG_LENGTH;
     if (length < 0) return undefined;
-    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
-      const ownAad = new Uint8Array(aad);
-      ownAad.set(run.subarray(0, prefixLength), aad.length - prefixLength);
-      const iv = ownAad.subarray(aad.length - IV_LENGTH);
+    const { bytes } = frame;
+    if (length > this.#dataCapacity || bytes.length > this.#aadCapacity) {
+      const ownAad = new Uint8Array(bytes);
+      ownAad.set(run.subarray(0, prefixLength), bytes.length - prefixLength);
+      const iv = ownAad.subarray(ownAad.length - IV_LENGTH);
       return this.open(holder, iv, run.subarray(prefixLength), ownAad);
     }
     const kernel = this.#kernel;
-    const slot = this.#contexts.use(holder);
+    const contexts = this.#contexts;
+    const slot = contexts.use(holder);
     const bulk = this.#bulkFor(holder, length);
-    this.#window.set(aad, this.#windowData - aad.length);
+    if (contexts.frame !== frame || contexts.frameRevision !== frame.revision) this.#placeFrame(frame);
+    contexts.frameWhole = false;
     this.#window.set(run, this.#windowData - prefixLength);
-    this.#copyIvFromAad();
-    if (kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealedLength, bulk) !== 1) return undefined;
+    const toKernel = this.#ivWords;
+    const fromRun = this.#ivInAad;
+    for (let i = 0; i < IV_WORDS; i++) toKernel[i] = fromRun[i] as number;
+    if (kernel.aesGcmOpen(slot, holder.byteLength, bytes.length, sealedLength, bulk) !== 1) return undefined;
     const plaintext = this.#memory.slice(this.#dataStart, this.#dataStart + length);
     kernel.aesGcmWipeData(length);
     return plaintext;
   }
 
-  #copyIvFromAad(): void {
-    const to = this.#ivWords;
-    const from = this.#ivInAad;
-    to[0] = from[0] as number;
-    to[1] = from[1] as number;
-    to[2] = from[2] as number;
+  #placeFrame(frame: AadFrame): void {
+    const { bytes, revision } = frame;
+    this.#window.set(bytes, this.#windowData - bytes.length);
+    this.#contexts.frame = frame;
+    this.#contexts.frameRevision = revision;
+  }
+
+  /** Puts AAD, or a chunk of it, where the kernel looks for it. */
+  #placeAad(aad: Uint8Array): void {
+    this.#contexts.frame = undefined;
+    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
   }
 
   /** Leaves ciphertext ‖ tag, which is public, at the start of the data region. */
@@ -162,11 +178,11 @@ export class MessageRunner {
     const slot = this.#contexts.use(holder);
     const bulk = this.#bulkFor(holder, plaintext.length);
     copyIv(this.#iv, iv);
-    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
+    this.#placeAad(aad);
     this.#data.set(plaintext);
     const sealedLength = plaintext.length + TAG_LENGTH;
     if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
-    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, plaintext.length, bulk));
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, plaintext.length, bulk, 0));
   }
 
   open(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
@@ -217,7 +233,7 @@ export class MessageRunner {
     const slot = this.#contexts.use(holder);
     const bulk = this.#bulkFor(holder, sealed.length - TAG_LENGTH);
     copyIv(this.#iv, iv);
-    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
+    this.#placeAad(aad);
     this.#data.set(sealed);
     return kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealed.length, bulk) === 1;
   }
@@ -287,10 +303,12 @@ export class MessageRunner {
     const slot = this.#contexts.use(holder);
     const bulk = this.#bulkFor(holder, length);
     kernel.iv.set(iv);
+    // The end of the message wipes the region.
+    this.#contexts.frame = undefined;
     expectDone(kernel.aesGcmStart(slot, holder.byteLength, bulk));
     for (let start = 0; start < aad.length; start += this.#aadCapacity) {
       const chunk = aad.subarray(start, start + this.#aadCapacity);
-      this.#aad.set(chunk, this.#aadCapacity - ((chunk.length + 15) & ~15));
+      this.#placeAad(chunk);
       expectDone(kernel.aesGcmAad(chunk.length));
     }
   }

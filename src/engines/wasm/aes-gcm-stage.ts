@@ -3,7 +3,7 @@
  * calls. What is collected survives other calls into the kernels, which the arena would not.
  */
 
-import type { SealStage, TrustedAesKey } from "../engine.ts";
+import type { AadFrame, SealStage, TrustedAesKey } from "../engine.ts";
 import { TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { AAD_LENGTH, BULK, BULK_MESSAGES, DATA_LENGTH, KEY_LENGTH, OFFSET, SLOT } from "./aes-gcm-batch.ts";
 import { expectDone } from "./aes-gcm-messages.ts";
@@ -65,7 +65,7 @@ export class WasmSealStage implements SealStage {
 
   add(
     key: TrustedAesKey,
-    aad: Uint8Array,
+    { bytes: aad }: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,

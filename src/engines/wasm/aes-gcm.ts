@@ -3,7 +3,16 @@
 import { ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
-import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, SealStage, TrustedAesKey } from "../engine.ts";
+import type {
+  AadFrame,
+  AesGcm,
+  AesKey,
+  OpenItem,
+  PackedShape,
+  SealItem,
+  SealStage,
+  TrustedAesKey,
+} from "../engine.ts";
 import type { SelfTest, SelfTests } from "../self-test.ts";
 import { checkMessage, checkPacked, checkRoom, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { type BatchMessage, BatchRunner } from "./aes-gcm-batch.ts";
@@ -239,19 +248,19 @@ class TrustedWasmKey implements TrustedAesKey {
   }
 
   sealRun(
-    aad: Uint8Array,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,
     offset: number,
   ): void {
     this.#ensureLive();
-    this.#singles.sealRun(this.#holder, aad, prefixLength, plaintext, out, offset);
+    this.#singles.sealRun(this.#holder, frame, prefixLength, plaintext, out, offset);
   }
 
-  openRun(aad: Uint8Array, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
+  openRun(frame: AadFrame, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
     this.#ensureLive();
-    return this.#singles.openRun(this.#holder, aad, prefixLength, run);
+    return this.#singles.openRun(this.#holder, frame, prefixLength, run);
   }
 
   #ensureLive(): void {

@@ -9,7 +9,15 @@ interface KernelFunctions {
   aesGcmLoadBulk(bulk: number, slot: number, keyLength: number): number;
   aesGcmDropBulk(bulk: number): number;
   /** `bulk` is 0, or one more than the number of the key's bulk tables. */
-  aesGcmSeal(slot: number, keyLength: number, aadLength: number, dataLength: number, bulk: number): number;
+  /** `aadStays` is 1 where all blocks of the AAD but the last are those of the call before. */
+  aesGcmSeal(
+    slot: number,
+    keyLength: number,
+    aadLength: number,
+    dataLength: number,
+    bulk: number,
+    aadStays: number,
+  ): number;
   aesGcmOpen(slot: number, keyLength: number, aadLength: number, sealedLength: number, bulk: number): number;
   aesGcmStart(slot: number, keyLength: number, bulk: number): number;
   aesGcmAad(length: number): number;

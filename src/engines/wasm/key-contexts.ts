@@ -4,6 +4,7 @@
  */
 
 import { ensure } from "../../errors.ts";
+import type { AadFrame } from "../engine.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** Where the bytes of one AES key live, with the context and the tables they occupy at the moment; -1 stands for none. */
@@ -64,6 +65,11 @@ export class KeyContexts {
   #tick = 0;
   /** Bytes at the start of the data region that hold a sealed message copied out; wiped with the next key destroyed. */
   sealedLeft = 0;
+  /** The frame that lies at the end of the AAD region, as of `frameRevision`; undefined when something else may. */
+  frame: AadFrame | undefined;
+  frameRevision = 0;
+  /** False where the end of the frame was overwritten by that of a message opened. */
+  frameWhole = false;
   /** Wipes dropped keys; absent on edge runtimes whose settings switch finalizers off. */
   readonly #dropped: FinalizationRegistry<KeyHolder> | undefined;
 
@@ -132,6 +138,8 @@ export class KeyContexts {
     this.#evictBulk(holder);
     this.#kernel.data.fill(0, 0, this.sealedLeft);
     this.sealedLeft = 0;
+    this.#kernel.aad.fill(0);
+    this.frame = undefined;
     this.#live.delete(holder);
     this.#dropped?.unregister(holder);
   }

@@ -22,7 +22,7 @@ function answersRightly(kernel: Kernel): boolean {
     kernel.iv.set(iv);
     memory.set(aad, dataStart - ((aad.length + 15) & ~15));
     memory.set(plaintext, dataStart);
-    right = kernel.aesGcmSeal(0, key.length, aad.length, plaintext.length, 0) === 1 && right;
+    right = kernel.aesGcmSeal(0, key.length, aad.length, plaintext.length, 0, 0) === 1 && right;
     right = equalBytesVartime(memory.subarray(dataStart, dataStart + sealed.length), sealed) && right;
     memory.set(aad, dataStart - ((aad.length + 15) & ~15));
     right = kernel.aesGcmOpen(0, key.length, aad.length, sealed.length, 0) === 1 && right;

@@ -2,6 +2,7 @@
 
 import { createCipheriv } from "node:crypto";
 import type { AesKey } from "../../../src/engines/engine.ts";
+import { frameOf } from "../../support/aad-frame.ts";
 import type { Rig } from "../rig.ts";
 import { type Input, type Scenario, secretInputs, seededBytes } from "../scenario.ts";
 import { derive, member, withWrongByte } from "./members.ts";
@@ -75,6 +76,43 @@ function openScenario(shape: Shape): Scenario {
     run: (rig, input) =>
       withKey(rig, input, (key) => gcmOf(rig).open(key, ivOf(0), member(input, "sealed"), aad)),
     expected: (input) => member(input, "plaintext"),
+  };
+}
+
+/** A frame that stays in place while messages are sealed under it, and a run opened with it. */
+function frameScenario(): Scenario {
+  const aad = seededBytes("frame", 80);
+  const ivs = [0, 1, 2, 3].map(ivOf);
+  const aadUnder = (iv: Uint8Array): Uint8Array => {
+    const own = new Uint8Array(aad);
+    own.set(iv, own.length - iv.length);
+    return own;
+  };
+  return {
+    name: "AES-256, 32 bytes, a frame that stays: seal and open",
+    inputs: secretInputs({ key: 32, plaintext: 32 }),
+    run: (rig, input) =>
+      withKey(rig, input, (key) => {
+        const bound = gcmOf(rig).unsafeBind?.(key);
+        const frame = frameOf(aad);
+        const runs = ivs.map((iv) => {
+          const run = new Uint8Array(36 + 32 + TAG_LENGTH);
+          frame.bytes.set(iv, frame.bytes.length - iv.length);
+          bound?.sealRun(frame, 36, member(input, "plaintext"), run, 0);
+          return run;
+        });
+        return [...runs, bound?.openRun(frame, 36, runs[0] ?? aad)];
+      }),
+    expected: (input) => [
+      ...ivs.map((iv) => {
+        const own = aadUnder(iv);
+        return concat([
+          own.subarray(-36),
+          sealByNode(member(input, "key"), iv, member(input, "plaintext"), own),
+        ]);
+      }),
+      member(input, "plaintext"),
+    ],
   };
 }
 
@@ -264,6 +302,7 @@ export const AES_GCM_SCENARIOS: readonly Scenario[] = [
   ...[...SHAPES.slice(0, 3), ...SHAPES.slice(-1)]
     .flatMap(forgedScenarios)
     .map((scenario, n) => (n === WRONG_BYTES.length - 1 ? timed(scenario) : scenario)),
+  frameScenario(),
   sealBatchScenario(),
   openBatchScenario(),
   openBatchScenario(3),

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { TrustedAesKey } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
+import { frameOf } from "../../support/aad-frame.ts";
 
 const BUILDS = ["base", "simd"] as const;
 
@@ -42,13 +43,14 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
           offset += gap;
           const aad = Uint8Array.from({ length: 48 + 16 * aadBlocks }, (_, i) => (i * 7 + seed) & 0xff);
           const plaintext = Uint8Array.from({ length: size }, (_, i) => (i * 11 + seed) & 0xff);
+          const frame = frameOf(aad);
           const own = bound[key] as TrustedAesKey;
-          own.sealRun(aad, prefixLength, plaintext, single, offset);
-          if (!stage.add(own, aad, prefixLength, plaintext, staged, offset)) {
-            own.sealRun(aad, prefixLength, plaintext, staged, offset);
+          own.sealRun(frame, prefixLength, plaintext, single, offset);
+          if (!stage.add(own, frame, prefixLength, plaintext, staged, offset)) {
+            own.sealRun(frame, prefixLength, plaintext, staged, offset);
           }
           // What was added is the stage's own.
-          aad.fill(0);
+          frame.bytes.fill(0);
           plaintext.fill(0);
           offset += prefixLength + size + 16;
         }
@@ -66,10 +68,11 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
     const key = bound[0] as TrustedAesKey;
     const aad = new Uint8Array(48).fill(1);
     const outs = Array.from({ length: 5 }, () => new Uint8Array(60));
-    for (const [i, out] of outs.entries()) stage.add(key, aad, 12, new Uint8Array(32).fill(i), out, 0);
+    for (const [i, out] of outs.entries())
+      stage.add(key, frameOf(aad), 12, new Uint8Array(32).fill(i), out, 0);
     stage.flush();
     for (const [i, out] of outs.entries()) {
-      expect(key.openRun(aad, 12, out)).toEqual(new Uint8Array(32).fill(i));
+      expect(key.openRun(frameOf(aad), 12, out)).toEqual(new Uint8Array(32).fill(i));
     }
     engine.close();
   });
@@ -78,17 +81,17 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
     const { engine, keys, bound, stage } = bind(build, 2);
     const out = new Uint8Array(200);
     const aad = new Uint8Array(48);
-    stage.add(bound[1] as TrustedAesKey, aad, 0, new Uint8Array(32), out, 0);
+    stage.add(bound[1] as TrustedAesKey, frameOf(aad), 0, new Uint8Array(32), out, 0);
     keys[1]?.destroy();
     expect(() => stage.flush()).toThrow(expect.objectContaining({ code: "InvalidParameter" }));
     expect(out).toEqual(new Uint8Array(200));
-    expect(() => stage.add(bound[1] as TrustedAesKey, aad, 0, aad, out, 0)).toThrow(
+    expect(() => stage.add(bound[1] as TrustedAesKey, frameOf(aad), 0, aad, out, 0)).toThrow(
       expect.objectContaining({ code: "InvalidParameter" }),
     );
     // The stage itself goes on.
-    stage.add(bound[0] as TrustedAesKey, aad, 12, new Uint8Array(32), out, 0);
+    stage.add(bound[0] as TrustedAesKey, frameOf(aad), 12, new Uint8Array(32), out, 0);
     stage.flush();
-    expect(bound[0]?.openRun(aad, 12, out.subarray(0, 60))).toEqual(new Uint8Array(32));
+    expect(bound[0]?.openRun(frameOf(aad), 12, out.subarray(0, 60))).toEqual(new Uint8Array(32));
     engine.close();
   });
 
@@ -96,7 +99,9 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
     const { engine, stage } = bind(build, 1);
     const other = bind(build, 1);
     const [aad, out] = [new Uint8Array(48), new Uint8Array(60)];
-    expect(stage.add(other.bound[0] as TrustedAesKey, aad, 12, new Uint8Array(32), out, 0)).toBe(false);
+    expect(stage.add(other.bound[0] as TrustedAesKey, frameOf(aad), 12, new Uint8Array(32), out, 0)).toBe(
+      false,
+    );
     engine.close();
     other.engine.close();
   });
