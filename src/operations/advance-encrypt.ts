@@ -33,7 +33,7 @@ export interface AdvanceEncryptResponse extends ResponseMetadata {
   readonly algorithm: "AES_GCM";
 }
 
-const FIELDS = fields("keyId", "plaintext", "aad", "encryptionContext", "iv", "algorithm");
+const FIELDS = fields("keyId", "plaintext", "encryptionContext", "aad", "iv", "algorithm");
 
 /** @throws KmsError `MissingParameter`, `InvalidParameter`, `Forbidden.KeyNotFound`, `Forbidden.OnlySymmetricKeySupported`, `Rejected.UnsupportedOperation`, `Rejected.Disabled`, `Rejected.PendingDeletion`, `Rejected.KeyExhausted` */
 export function advanceEncrypt(

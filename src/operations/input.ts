@@ -121,8 +121,9 @@ export function readGcm(value: unknown): void {
 export function readPayload(value: unknown, name: string, max: number = MAX_PAYLOAD_LENGTH): Uint8Array {
   ensurePresent(value, name);
   ensureBytes(value, name);
-  if (value.length === 0) refuse("MissingParameter", name, "must not be empty.");
-  if (value.length > max) refuse("InvalidParameter", name, `must have at most ${max} bytes.`);
+  const { length } = value;
+  if (length === 0) refuse("MissingParameter", name, "must not be empty.");
+  if (length > max) refuse("InvalidParameter", name, `must have at most ${max} bytes.`);
   return value;
 }
 

@@ -31,9 +31,10 @@ export class MessageRunner {
   readonly #ivWords: Int32Array;
   /** The last three words before the data. */
   readonly #ivInAad: Int32Array;
-  /** The view that the last `sealRun` copied from, and how much of it was prefix. The next call often wants the same. */
+  /** The view that the last `sealRun` copied from, and how much of it was what. The next call often wants the same. */
   #run: Uint8Array;
   #runPrefix = 0;
+  #runSealed = 0;
 
   constructor(kernel: Kernel, contexts: KeyContexts) {
     this.#kernel = kernel;
@@ -99,9 +100,10 @@ export class MessageRunner {
   ): void {
     const { length } = plaintext;
     const { bytes, iv, ivBytes } = frame;
-    if (length > this.#dataCapacity || bytes.length > this.#aadCapacity) {
+    const aadLength = bytes.length;
+    if (length > this.#dataCapacity || aadLength > this.#aadCapacity) {
       this.#sealChunks(holder, ivBytes, plaintext, bytes, out, offset + prefixLength);
-      out.set(bytes.subarray(bytes.length - prefixLength), offset);
+      out.set(bytes.subarray(aadLength - prefixLength), offset);
       return;
     }
     const kernel = this.#kernel;
@@ -122,11 +124,12 @@ export class MessageRunner {
     const sealedLength = length + TAG_LENGTH;
     if (sealedLength > contexts.sealedLeft) contexts.sealedLeft = sealedLength;
     const aadStays = isPlaced ? 1 : 0;
-    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, bytes.length, length, bulk, aadStays));
-    if (this.#run.length !== prefixLength + sealedLength || this.#runPrefix !== prefixLength) {
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aadLength, length, bulk, aadStays));
+    if (this.#runSealed !== sealedLength || this.#runPrefix !== prefixLength) {
       const start = this.#windowData - prefixLength;
       this.#run = this.#window.subarray(start, this.#windowData + sealedLength);
       this.#runPrefix = prefixLength;
+      this.#runSealed = sealedLength;
     }
     out.set(this.#run, offset);
   }
