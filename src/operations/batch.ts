@@ -106,8 +106,8 @@ function wipePlaintext(result: MaybePromise<BatchItem<unknown>>): void {
 
 /** Tells when a slice is over, looking at the clock seldom while items are quick and at each item while they are slow. */
 class SliceClock {
-  #end: number = performance.now() + SLICE_MS;
   #lastLook: number = performance.now();
+  #end: number = this.#lastLook + SLICE_MS;
   #stride = 1;
   #left = 1;
 
@@ -178,7 +178,7 @@ function byteCount(requests: readonly object[]): number {
     if (typeof request !== "object" || request === null) continue;
     for (const name in request) {
       const value = request[name as keyof typeof request] as unknown;
-      if (ArrayBuffer.isView(value)) bytes += value.byteLength;
+      if (typeof value === "object" && ArrayBuffer.isView(value)) bytes += value.byteLength;
     }
   }
   return bytes;
