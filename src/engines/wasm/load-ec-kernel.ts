@@ -14,8 +14,8 @@ export const ecLoader: ModuleLoader<EcKernel> = new ModuleLoader({
 });
 
 /**
- * Computes the known shared secret of each curve, which needs no large table: arithmetic that rounds twice where it must
- * round once gives another.
+ * Computes known shared secrets, which needs no large table: arithmetic that rounds twice where it must round once gives
+ * others. Without relaxed SIMD one curve has all the vector code there is in it, and the time of the other's counts.
  */
 function answersRightly(kernel: EcKernel): boolean {
   const operations = new EcOperations(() => kernel);
@@ -25,7 +25,7 @@ function answersRightly(kernel: EcKernel): boolean {
     if (point === undefined) return false;
     return equalBytesVartime(operations.derive(curve, fromHex(scalar), point), fromHex(shared));
   };
-  const right = isRight("P-256") && isRight("secp256k1");
+  const right = isRight("secp256k1") && (kernel.build !== "relaxed" || isRight("P-256"));
   operations.close();
   return right;
 }
