@@ -1,7 +1,7 @@
 /** The names that every platform's entry exports alike. Nothing is defined here. */
 
+export type { EngineChoice } from "./engines/choose-engine.ts";
 export type { RootKeyOption } from "./engines/root-key.ts";
-export type { EngineChoice } from "./engines/router.ts";
 export type { EncryptionContext } from "./envelope/encryption-context.ts";
 export { fromVendorBlob, toVendorBlob, type VendorBlobLayout } from "./envelope/vendor-blob.ts";
 export { KmsError, type KmsErrorCode } from "./errors.ts";

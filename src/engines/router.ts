@@ -9,30 +9,34 @@ import type { KeyIdentity, KeyVersion } from "../keys/key.ts";
 import { materialIdentity } from "../keys/key-record.ts";
 import { type KeyMaterialType, materialOf } from "../keys/key-spec.ts";
 import { finallyRun, type MaybePromise, whenReady } from "../maybe-promise.ts";
+import { type AesLookup, BatchStage, pinnedLookup } from "./batch-stage.ts";
 import { type BulkKey, BulkKeys } from "./bulk-keys.ts";
-import { type EciesEngine, servesEcies } from "./ecies.ts";
+import {
+  type AnyEngine,
+  chooseEngine,
+  chooseRoute,
+  type EngineChoice,
+  type EngineSource,
+  forced,
+  hasVectors,
+  routesOf,
+  served,
+} from "./choose-engine.ts";
+import { servesEcies } from "./ecies.ts";
 import type {
-  AadFrame,
   AesGcm,
-  AesKey,
-  AsyncEngine,
   Awaitable,
   CurveName,
   Ecdsa,
-  EcPrivateKey,
-  EcPublicKey,
-  Engine,
   EngineName,
   GenerateKeyOptions,
   HashName,
   Hmac,
   Rsa,
-  RsaPrivateKey,
   RsaPublicKey,
   SealStage,
-  TrustedAesKey,
 } from "./engine.ts";
-import { type EcCalls, hardwareAes, hardwareEc, hardwareRsa, type RsaCalls } from "./hardware-bindings.ts";
+import { hardwareAes, hardwareEc, hardwareRsa } from "./hardware-bindings.ts";
 import {
   decodeReference,
   type HardwareKey,
@@ -40,10 +44,22 @@ import {
   type HardwareKeys,
   type HardwareReference,
 } from "./hardware-keys.ts";
+import {
+  type AesBinding,
+  type BoundAesKey,
+  checkedKey,
+  destroySlot,
+  type EcBinding,
+  type EciesBinding,
+  type HardwareBinding,
+  type HmacBinding,
+  type RsaBinding,
+  type Slot,
+  slotOf,
+} from "./key-slot.ts";
 import type { KeyVault } from "./key-vault.ts";
 import { randomBytes } from "./random.ts";
 import {
-  AUTO_ROUTES,
   EC_ROUTES,
   type EcOperation,
   type Route,
@@ -52,7 +68,6 @@ import {
   RSA_ROUTES,
   type RsaOperation,
 } from "./routes.ts";
-import { runsOver } from "./sealed-run.ts";
 import {
   type EcCurveTogether,
   ecTogetherOf,
@@ -63,63 +78,6 @@ import {
   rsaVerifier,
   type Together,
 } from "./together.ts";
-
-export type EngineChoice = "auto" | EngineName;
-export type AnyEngine = Engine | AsyncEngine;
-
-/** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
-export type EngineSource = (name: EngineName) => AnyEngine | undefined;
-
-/** What seals and opens under one key; see `TrustedAesKey`. Arguments are read before a call returns. */
-export type BoundAesKey = Awaitable<TrustedAesKey>;
-
-/** A key in one engine: the handle, to destroy it, and what seals and opens. */
-interface AesBinding {
-  readonly key: AesKey;
-  readonly trusted: BoundAesKey;
-}
-export interface RsaBinding {
-  readonly rsa: RsaCalls;
-  readonly privateKey: RsaPrivateKey;
-  readonly publicKey: RsaPublicKey;
-}
-export interface EcBinding {
-  readonly ecdsa: EcCalls;
-  readonly privateKey: EcPrivateKey;
-  readonly publicKey: EcPublicKey;
-  /** Where the engine does many at once. */
-  readonly together?: EcCurveTogether | undefined;
-}
-export interface EciesBinding {
-  readonly engine: EciesEngine;
-  readonly privateKey: EcPrivateKey;
-  readonly publicKey: EcPublicKey;
-}
-/** A key in a token, as itself and as what seals and opens. */
-interface HardwareBinding {
-  readonly key: HardwareKey;
-  readonly aes: BoundAesKey;
-}
-/** HMAC takes key bytes, not a handle: they stay here, under the engines, and are wiped with the rest. */
-export interface HmacBinding {
-  sign(message: Uint8Array): MaybePromise<Uint8Array>;
-}
-
-/** The handles of one key version, by engine where "auto" may use several. */
-interface Slot {
-  aes: Partial<Record<EngineName, AesBinding>>;
-  rsa: Partial<Record<EngineName, RsaBinding>>;
-  /** The public half of the RSA key in the engine that verifies batches. */
-  rsaTogether?: RsaTogether | undefined;
-  ec: Partial<Record<EngineName, EcBinding>>;
-  hmac?: HmacBinding & { readonly keyBytes: Uint8Array };
-  /** Of a key in a token, which then has no handle in another engine but for its public half. */
-  hardware?: HardwareBinding;
-  /** Bindings that an engine still makes, by primitive and engine, so that none is made twice. */
-  readonly pending: Map<string, Promise<unknown>>;
-  /** The version was let go: what arrives late is destroyed. */
-  isForgotten: boolean;
-}
 
 /** Payload length, in bytes, that stands for "large" in the routes. */
 const BULK_LENGTH = 65_536;
@@ -553,13 +511,7 @@ export class Router {
   forget(version: KeyVersion): void {
     const slot = version.engineSlot as Slot | undefined;
     if (slot === undefined) return;
-    slot.isForgotten = true;
-    for (const binding of Object.values(slot.aes)) binding.key.destroy();
-    for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();
-    slot.rsaTogether?.publicKey.destroy();
-    for (const binding of Object.values(slot.ec)) binding.privateKey.destroy();
-    slot.hmac?.keyBytes.fill(0);
-    slot.hardware?.key.release();
+    destroySlot(slot);
     version.engineSlot = undefined;
   }
 
@@ -579,77 +531,11 @@ export class Router {
 
   /** Returns a lookup that keeps, for each key version, the engine it gave first, and collects what is sealed together. */
   pinned(): { readonly aesGcm: AesLookup; readonly stage: SealStage } {
-    return { aesGcm: this.#pinnedLookup(), stage: new BatchStage() };
-  }
-
-  #pinnedLookup(): AesLookup {
-    const pins = new Map<KeyVersion, MaybePromise<BoundAesKey>>();
-    let lastVersion: KeyVersion | undefined;
-    let lastKey: MaybePromise<BoundAesKey> | undefined;
-    return (version, byteLength) => {
-      if (lastVersion === version && lastKey !== undefined) return lastKey;
-      let key = pins.get(version);
-      if (key === undefined) {
-        key = this.aesGcm(version, byteLength);
-        pins.set(version, key);
-      }
-      lastVersion = version;
-      lastKey = key;
-      return key;
+    return {
+      aesGcm: pinnedLookup((version, byteLength) => this.aesGcm(version, byteLength)),
+      stage: new BatchStage(),
     };
   }
-}
-
-/** The stage of the first engine of a batch that has one; what other engines seal goes past it. */
-class BatchStage implements SealStage {
-  #stage: SealStage | undefined;
-  #isReleased = false;
-
-  add(
-    key: BoundAesKey,
-    frame: AadFrame,
-    prefixLength: number,
-    plaintext: Uint8Array,
-    out: Uint8Array,
-    offset: number,
-  ): boolean {
-    // What an aborted batch left behind may still come; nobody waits for it.
-    if (this.#isReleased) return false;
-    this.#stage ??= key.borrowStage?.();
-    return this.#stage?.add(key, frame, prefixLength, plaintext, out, offset) ?? false;
-  }
-
-  flush(): void {
-    this.#stage?.flush();
-  }
-
-  release(): void {
-    this.#stage?.release();
-    this.#stage = undefined;
-    this.#isReleased = true;
-  }
-}
-
-/** Finds the AES-GCM engine and handle for a version and payload size. */
-export type AesLookup = (version: KeyVersion, byteLength: number) => MaybePromise<BoundAesKey>;
-
-/** Returns the engines to try: those of the table, or the forced one alone. */
-function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Route[] {
-  return choice === "auto" ? AUTO_ROUTES[primitive] : forced(choice);
-}
-
-function forced(engine: EngineName): readonly Route[] {
-  return [{ engine, maxBytes: Number.POSITIVE_INFINITY }];
-}
-
-/** Makes of an engine's checked calls what the facade calls. */
-function checkedKey(aesGcm: Awaitable<AesGcm>, key: AesKey): BoundAesKey {
-  const plain: Pick<BoundAesKey, "sealInto" | "open"> = {
-    sealInto: (iv, plaintext, aad, out, offset) =>
-      whenReady(aesGcm.sealInto(key, iv, plaintext, aad, out, offset), () => undefined),
-    open: (iv, sealed, aad) => aesGcm.open(key, iv, sealed, aad),
-  };
-  return { ...plain, ...runsOver(plain) };
 }
 
 function curveOf(version: KeyVersion): CurveName {
@@ -669,59 +555,9 @@ function aesName(byteLength: number): string {
   return `AES-${byteLength * 8}`;
 }
 
-/**
- * Picks the engine for a primitive and payload size.
- *
- * @param parameter what the primitive must take, as capabilities name it: a key size, a curve, a hash
- * @throws KmsError `Rejected.UnsupportedOperation`
- */
-export function chooseEngine(
-  source: EngineSource,
-  choice: EngineChoice,
-  primitive: RoutedPrimitive,
-  byteLength: number,
-  parameter: string,
-): AnyEngine {
-  return chooseRoute(source, choice, routesOf(choice, primitive), primitive, byteLength, parameter);
-}
-
-function chooseRoute(
-  source: EngineSource,
-  choice: EngineChoice,
-  routes: readonly Route[],
-  primitive: RoutedPrimitive | "ecdh",
-  byteLength: number,
-  parameter: string,
-): AnyEngine {
-  for (const route of routes) {
-    if (byteLength > route.maxBytes) continue;
-    const engine = source(route.engine);
-    if (engine?.[primitive] === undefined || !engine.capabilities[primitive]?.includes(parameter)) continue;
-    if (route.needsVectors !== true || hasVectors(engine, Number(parameter))) return engine;
-  }
-  throw new KmsError(
-    "Rejected.UnsupportedOperation",
-    `No ${choice} engine here serves ${primitive} with ${parameter}.`,
-  );
-}
-
-function hasVectors(engine: AnyEngine, modulusBits: number): boolean {
-  return engine.name !== "webcrypto" && engine.usesVectorsForRsa?.(modulusBits) === true;
-}
-
 /** Returns what a hardware key is, as its token sees it. */
 export function hardwareFacts(identity: KeyIdentity): Pick<HardwareKeySpec, "facts" | "usage"> {
   const facts = materialOf(identity.spec);
   if (facts.type === "hmac") throw new Error("internal: HMAC keys are not in hardware");
   return { facts, usage: identity.usage === "SIGN/VERIFY" ? "sign" : "encrypt" };
-}
-
-function slotOf(version: KeyVersion): Slot {
-  version.engineSlot ??= { aes: {}, rsa: {}, ec: {}, pending: new Map(), isForgotten: false } satisfies Slot;
-  return version.engineSlot as Slot;
-}
-
-function served<T>(primitive: T | undefined): T {
-  if (primitive === undefined) throw new Error("internal: a route leads to an engine without the primitive");
-  return primitive;
 }

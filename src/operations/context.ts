@@ -1,8 +1,9 @@
 /** What every operation works with: the keys, the engines and the few facts of one open `Kms`. */
 
+import type { AesLookup } from "../engines/batch-stage.ts";
 import type { SealStage } from "../engines/engine.ts";
 import type { IvPool } from "../engines/random.ts";
-import type { AesLookup, Router } from "../engines/router.ts";
+import type { Router } from "../engines/router.ts";
 import type { BlobSlab } from "../envelope/blob-slab.ts";
 import type { ContextCache } from "../envelope/encryption-context.ts";
 import type { FrameScratch } from "../envelope/frame-scratch.ts";

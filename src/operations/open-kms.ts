@@ -1,6 +1,7 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
 import { publicToHex } from "../bytes.ts";
+import { chooseEngine, type EngineChoice, type EngineSource } from "../engines/choose-engine.ts";
 import type { AesGcm, Awaitable, EngineName, WasmModules } from "../engines/engine.ts";
 import type { HardwareKeySource } from "../engines/hardware-keys.ts";
 import { newHardwareRootKey, openHardwareRootKey } from "../engines/hardware-root-key.ts";
@@ -13,7 +14,7 @@ import {
   type RootKeyOption,
   resolveRootKey,
 } from "../engines/root-key.ts";
-import { chooseEngine, type EngineChoice, type EngineSource, Router } from "../engines/router.ts";
+import { Router } from "../engines/router.ts";
 import { BlobSlab } from "../envelope/blob-slab.ts";
 import { ContextCache } from "../envelope/encryption-context.ts";
 import { FrameScratch } from "../envelope/frame-scratch.ts";

@@ -5,7 +5,7 @@
 
 import { copyBytes } from "../bytes.ts";
 import type { AadFrame } from "../engines/engine.ts";
-import type { BoundAesKey } from "../engines/router.ts";
+import type { BoundAesKey } from "../engines/key-slot.ts";
 import {
   BLOB_HEADER_LENGTH,
   type FrameMode,

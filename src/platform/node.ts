@@ -3,10 +3,10 @@
 import { randomBytes as nodeRandomBytes, scrypt } from "node:crypto";
 import { open } from "node:fs/promises";
 import { markAsUntransferable } from "node:worker_threads";
+import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
 import type { AsyncEngine, Engine, EngineName } from "../engines/engine.ts";
 import { createNodeEngine } from "../engines/node/index.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
-import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import { createWasmEngine } from "../engines/wasm/inlined.ts";
 import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
 import { KmsError } from "../errors.ts";

@@ -1,8 +1,8 @@
 /** What a runtime brings to a `Kms`: its engines and its ways to a root key. */
 
+import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
 import type { EngineName, WasmModules } from "../engines/engine.ts";
 import type { RootKeyPlatform } from "../engines/root-key.ts";
-import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import type { BlockSource } from "../envelope/blob-slab.ts";
 
 /** Whether the relaxed SIMD build of the kernels may run: where the runtime has it, never, or by setting a V8 flag. */

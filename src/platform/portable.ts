@@ -4,11 +4,11 @@
  */
 
 import { hexToBytes, publicToHex } from "../bytes.ts";
+import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
 import type { AsyncEngine, EngineName } from "../engines/engine.ts";
 import { engineLoader, type LoadEngine } from "../engines/load-engine.ts";
 import { randomBytes } from "../engines/random.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
-import type { AnyEngine, EngineChoice } from "../engines/router.ts";
 import { createWasmEngine } from "../engines/wasm/index.ts";
 import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
 import type { KmsError } from "../errors.ts";

@@ -2,10 +2,11 @@
 
 import { createPublicKey, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import type { AnyEngine, EngineChoice } from "../../src/engines/choose-engine.ts";
 import type { EngineName } from "../../src/engines/engine.ts";
 import type { KeyVault } from "../../src/engines/key-vault.ts";
 import { usesVectorsForRsa } from "../../src/engines/node/rsa-vectors.ts";
-import { type AnyEngine, type EngineChoice, Router } from "../../src/engines/router.ts";
+import { Router } from "../../src/engines/router.ts";
 import type { RsaOperation } from "../../src/engines/routes.ts";
 import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import type { KeyVersion } from "../../src/keys/key.ts";

@@ -495,9 +495,8 @@ export const DEFECTS = [
   {
     name: "batch: what was collected waits for the store",
     file: "src/operations/batch.ts",
-    find: "    // Before the wait for others: until it is over the keys may be gone.\n    stage.flush();\n    const isPending = results.some((result) => result instanceof Promise);\n    return isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);",
-    replace:
-      "    const settled = await Promise.all(results);\n    stage.flush();\n    return settled as BatchItem<Response>[];",
+    find: "    stage.flush();\n    signatures.flush();\n    const isPending = results.some((result) => result instanceof Promise);\n    const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);",
+    replace: "    const items = await Promise.all(results);\n    stage.flush();\n    signatures.flush();",
     tests: [WAITING],
   },
   {

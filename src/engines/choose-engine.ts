@@ -1,0 +1,67 @@
+/** Chooses the engine for a primitive: the forced one, or the first of a table that serves it. */
+
+import { KmsError } from "../errors.ts";
+import type { AsyncEngine, Engine, EngineName } from "./engine.ts";
+import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
+
+export type EngineChoice = "auto" | EngineName;
+export type AnyEngine = Engine | AsyncEngine;
+
+/** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
+export type EngineSource = (name: EngineName) => AnyEngine | undefined;
+
+/** Returns the engines to try: those of the table, or the forced one alone. */
+export function routesOf(choice: EngineChoice, primitive: RoutedPrimitive): readonly Route[] {
+  return choice === "auto" ? AUTO_ROUTES[primitive] : forced(choice);
+}
+
+export function forced(engine: EngineName): readonly Route[] {
+  return [{ engine, maxBytes: Number.POSITIVE_INFINITY }];
+}
+
+/**
+ * Picks the engine for a primitive and payload size.
+ *
+ * @param parameter what the primitive must take, as capabilities name it: a key size, a curve, a hash
+ * @throws KmsError `Rejected.UnsupportedOperation`
+ */
+export function chooseEngine(
+  source: EngineSource,
+  choice: EngineChoice,
+  primitive: RoutedPrimitive,
+  byteLength: number,
+  parameter: string,
+): AnyEngine {
+  return chooseRoute(source, choice, routesOf(choice, primitive), primitive, byteLength, parameter);
+}
+
+export function chooseRoute(
+  source: EngineSource,
+  choice: EngineChoice,
+  routes: readonly Route[],
+  primitive: RoutedPrimitive | "ecdh",
+  byteLength: number,
+  parameter: string,
+): AnyEngine {
+  for (const route of routes) {
+    if (byteLength > route.maxBytes) continue;
+    const engine = source(route.engine);
+    if (engine?.[primitive] === undefined || !engine.capabilities[primitive]?.includes(parameter)) continue;
+    if (route.needsVectors !== true || hasVectors(engine, Number(parameter))) return engine;
+  }
+  throw new KmsError(
+    "Rejected.UnsupportedOperation",
+    `No ${choice} engine here serves ${primitive} with ${parameter}.`,
+  );
+}
+
+/** Tells whether the kernels of an engine compute RSA of a size in vectors. */
+export function hasVectors(engine: AnyEngine, modulusBits: number): boolean {
+  return engine.name !== "webcrypto" && engine.usesVectorsForRsa?.(modulusBits) === true;
+}
+
+/** Returns a primitive that a route led to. */
+export function served<T>(primitive: T | undefined): T {
+  if (primitive === undefined) throw new Error("internal: a route leads to an engine without the primitive");
+  return primitive;
+}
