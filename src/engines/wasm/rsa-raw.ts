@@ -227,18 +227,12 @@ export class RawRsa {
    * Raises the first input of the module to the private exponent, into its first output.
    *
    * @returns false where the input is not below the modulus; the output is zeros then
-   * @throws KmsError `InternalFailure` where the result failed its check; nothing of it is kept
+   * @throws KmsError `InternalFailure` where the result failed its check, or a fault ended the operation; nothing of it is kept
    */
   privateOperation(key: RawRsaPrivateKey): boolean {
-    const { kernel } = this;
     const slot = this.#private.use(key);
     ensure(slot !== undefined, "InternalFailure", "An RSA key could not be loaded again.");
-    let answer: number = kernel.rsaPrivate(slot);
-    if (answer === Answer.needsBlinding) {
-      this.#drawRandom();
-      // Random numbers are refused once in 2^1023: what is refused here is a slot that changed by itself.
-      answer = kernel.rsaBlind(slot) === 1 ? kernel.rsaPrivate(slot) : Answer.faulty;
-    }
+    const answer = this.#guard(() => this.#raise(slot), key);
     if (answer === Answer.done) return true;
     if (answer === Answer.tooLarge) return false;
     // What is in the slot cannot be trusted any more.
@@ -250,20 +244,23 @@ export class RawRsa {
    * Raises the first input of the module to the public exponent, into its first output.
    *
    * @returns false where the input is not below the modulus; the output is zeros then
+   * @throws KmsError `InternalFailure` where a fault ended the operation
    */
   publicOperation(key: RawRsaPublicKey): boolean {
-    return this.kernel.rsaPublic(this.#slotOf(key)) === 1;
+    const slot = this.#slotOf(key);
+    return this.#guard(() => this.kernel.rsaPublic(slot), key) === 1;
   }
 
   /**
    * Serves two inputs with keys of one size, which may be one key, at less than the cost of each alone.
    *
    * @returns for each whether it was below the modulus
+   * @throws KmsError `InternalFailure` where a fault ended the operation
    */
   publicPair(first: RawRsaPublicKey, second: RawRsaPublicKey): readonly [boolean, boolean] {
     const slotA = this.#slotOf(first);
     const slotB = this.#slotOf(second);
-    const served = this.kernel.rsaPublicPair(slotA, slotB);
+    const served = this.#guard(() => this.kernel.rsaPublicPair(slotA, slotB), first, second);
     return [(served & 1) !== 0, (served & 2) !== 0];
   }
 
@@ -277,17 +274,44 @@ export class RawRsa {
     if (key.destroyed) return;
     key.destroyed = true;
     key.bytes.fill(0);
-    if (key instanceof RawRsaPrivateKey) {
-      this.#private.evict(key);
-      this.#live.delete(key);
-    } else {
-      this.#public.evict(key);
-    }
+    this.#evict(key);
+    if (key instanceof RawRsaPrivateKey) this.#live.delete(key);
+  }
+
+  #evict(key: RawRsaPrivateKey | RawRsaPublicKey): void {
+    if (key instanceof RawRsaPrivateKey) this.#private.evict(key);
+    else this.#public.evict(key);
   }
 
   /** Wipes every private key of an engine. */
   destroyAll(owner: object): void {
     for (const key of this.#live) if (key.owner === owner) this.destroy(key);
+  }
+
+  /** Raises with a fresh blinding where the one in the slot is used up. */
+  #raise(slot: number): number {
+    const { kernel } = this;
+    const answer = kernel.rsaPrivate(slot);
+    if (answer !== Answer.needsBlinding) return answer;
+    this.#drawRandom();
+    // Random numbers are refused once in 2^1023: what is refused here is a slot that changed by itself.
+    return kernel.rsaBlind(slot) === 1 ? kernel.rsaPrivate(slot) : Answer.faulty;
+  }
+
+  /**
+   * Runs the kernels. Memory that changed by itself may take them out of bounds, which ends the call where it is: then what
+   * they worked with is wiped here, and the slots with it.
+   */
+  #guard(run: () => number, ...keys: readonly (RawRsaPrivateKey | RawRsaPublicKey)[]): number {
+    try {
+      return run();
+    } catch (cause) {
+      for (const key of keys) this.#evict(key);
+      // Wipes what an operation works with, and writes the tables of the arithmetic anew.
+      this.kernel.rsaSelfTest();
+      this.kernel.rsaWipeBlocks();
+      throw new KmsError("InternalFailure", "A fault ended an RSA operation.", { cause });
+    }
   }
 
   #drawRandom(): void {
