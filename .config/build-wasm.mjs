@@ -99,13 +99,19 @@ async function writeWhole(path, contents) {
 /**
  * Builds the shipped kernels.
  *
- * @param {{ outDir: string, bytesDir?: string, root?: string }} options `outDir` takes a wasm file for each build,
- *   `bytesDir` the generated source files
+ * @param {{ outDir: string, bytesDir?: string, root?: string, modules?: string[] }} options `outDir` takes a wasm file for
+ *   each build, `bytesDir` the generated source files; `modules` are built, by default all
  * @returns {Promise<Record<string, { file: string, byteLength: number, sha256: string }>>} by the names of BUILD_NAMES
  */
-export async function buildWasm({ outDir, bytesDir = join(ROOT, BYTES_FOLDER), root = ROOT }) {
+export async function buildWasm({
+  outDir,
+  bytesDir = join(ROOT, BYTES_FOLDER),
+  root = ROOT,
+  modules = Object.keys(MODULES),
+}) {
   const built = {};
-  for (const [module, { builds }] of Object.entries(MODULES)) {
+  for (const module of modules) {
+    const { builds } = MODULES[module];
     for (const [build, target] of Object.entries(builds)) {
       const wasm = await compileKernel({ root, module, target });
       const name = buildName(module, build);
@@ -126,5 +132,6 @@ export async function buildWasm({ outDir, bytesDir = join(ROOT, BYTES_FOLDER), r
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await buildWasm({ outDir: join(ROOT, "dist") });
+  const modules = process.argv.slice(2);
+  await buildWasm({ outDir: join(ROOT, "dist"), ...(modules.length > 0 ? { modules } : {}) });
 }

@@ -35,6 +35,8 @@ const EC_POINTS = "test/kernel/ec-points.test.ts";
 const FAULTS = "test/engines/wasm/faults.test.ts";
 const VERIFY_SIGNATURES = "test/operations/verify-signatures.test.ts";
 const ECIES_CALLS = "test/operations/ecies.test.ts";
+const RSA = "test/engines/wasm/rsa-guards.test.ts";
+const RSA_ROUTES = "test/engines/rsa-routes.test.ts";
 
 const KEY_TABLES = "test/engines/wasm/key-tables.test.ts";
 
@@ -764,5 +766,148 @@ export const DEFECTS = [
     find: "} else if (fieldIsZeroVartime<C>(S2) === 0) {",
     replace: "} else if (fieldIsZeroVartime<C>(S2) !== 0) {",
     tests: ["test/engines/wasm/ecdsa.test.ts", "test/kernel/ec-pair.test.ts"],
+  },
+
+  // RSA
+  {
+    name: "RSA: a result leaves unchecked",
+    file: "assembly/rsa/private.ts",
+    find: "      if (isTrue(right)) {\n",
+    replace: "      if (isTrue(right | 0xffffffff)) {\n",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: nothing is blinded",
+    file: "assembly/rsa/private.ts",
+    find: "  pairMultiply(X, ENTERED, key + BLIND, context);\n  pairPower(X, X, context, key + DP, key + DQ);\n  pairMultiply(X, X, key + UNBLIND, context);\n",
+    replace: "  pairPower(X, ENTERED, context, key + DP, key + DQ);\n",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: a blinding stays as it is",
+    file: "assembly/rsa/private.ts",
+    find: "  pairSquare(key + BLIND, key + BLIND, context);\n  pairSquare(key + UNBLIND, key + UNBLIND, context);\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: a blinding is never renewed",
+    file: "assembly/rsa/private.ts",
+    find: "      store<u32>(key, uses - 1, USES);\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: Manger's byte is not looked at",
+    file: "assembly/rsa/oaep.ts",
+    find: "let bad: u64 = <u64>load<u8>(block);",
+    replace: "let bad: u64 = 0;",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: the label of OAEP is not looked at",
+    file: "assembly/rsa/oaep.ts",
+    find: "bad |= <u64>(load<u8>(data + i) ^ load<u8>(labelHash + i));",
+    replace: "bad |= <u64>(load<u8>(data + i) & ~load<u8>(data + i));",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: anything separates the message of OAEP",
+    file: "assembly/rsa/oaep.ts",
+    find: "    bad |= (byte ^ 1) & ends;\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: OAEP opens without a separator",
+    file: "assembly/rsa/oaep.ts",
+    find: "  bad |= looking;\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: PSS takes a salt of any length",
+    file: "assembly/rsa/pss.ts",
+    find: "  if (saltLength !== ANY_SALT && found !== saltLength) return 0;\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: PKCS#1 v1.5 compares the digest alone",
+    file: "assembly/rsa/pkcs1.ts",
+    find: "  return equalBit(block, RSA_EXPECTED, blockLength);",
+    replace:
+      "  const from: u32 = blockLength - digestLengthOf(hash);\n  return equalBit(block + from, RSA_EXPECTED + from, blockLength - from);",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: primes may be close to one another",
+    file: "assembly/rsa/keygen.ts",
+    find: "  } else if (zeroBit64(<u64>~areFarApart(PRIME_P, PRIME_Q)) === 1) {",
+    replace: "  } else if (zeroBit64(<u64>~areFarApart(PRIME_P, PRIME_Q)) < 2) {",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: a new private exponent may be short",
+    file: "assembly/rsa/keygen.ts",
+    find: "  good &= ~natZeroMask(EXPONENT + 4 * <usize>words, words);\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: primes may be small",
+    file: "assembly/rsa/keygen.ts",
+    find: "const tooSmall: u32 = <u32>((<u64>top - <u64>LEAST_TOP) >> 63);",
+    replace: "const tooSmall: u32 = <u32>((<u64>top - <u64>LEAST_TOP) >> 63) & 0;",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: e may divide a prime less 1",
+    file: "assembly/rsa/keygen.ts",
+    find: "tooSmall | lessMask32(onExponent, 1)",
+    replace: "tooSmall | (lessMask32(onExponent, 1) & 0)",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: imported numbers need not be prime",
+    file: "src/engines/wasm/rsa-primes.ts",
+    find: "if (kernel.rsaTestCandidates() !== BOTH) return false;",
+    replace: "void (kernel.rsaTestCandidates() !== BOTH);",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: an imported d is not looked at",
+    file: "src/engines/rsa-key-check.ts",
+    find: "  differences |= differenceOf(remainder(new Uint8Array(d), pMinus1), dP);\n  differences |= differenceOf(remainder(new Uint8Array(d), qMinus1), dQ);\n",
+    replace: "  void d;\n",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: a fault of the kernels leaves their work behind",
+    file: "src/engines/wasm/rsa-raw.ts",
+    find: "      this.kernel.rsaSelfTest();\n",
+    replace: "",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: a fault leaves the key loaded",
+    file: "src/engines/wasm/rsa-raw.ts",
+    find: "      for (const key of keys) this.#evict(key);\n",
+    replace: "      void keys;\n",
+    tests: [RSA],
+  },
+  {
+    name: "RSA: auto takes no notice of vector instructions",
+    file: "src/engines/router.ts",
+    find: "if (route.needsVectors !== true || hasVectors(engine, Number(parameter))) return engine;",
+    replace: "void hasVectors(engine, Number(parameter));\n    return engine;",
+    tests: [RSA_ROUTES],
+  },
+  {
+    name: "RSA: a key in two engines is forgotten in none",
+    file: "src/engines/router.ts",
+    find: "    for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();\n",
+    replace: "",
+    tests: [RSA_ROUTES],
   },
 ];

@@ -26,9 +26,12 @@ import { BUILD_NAMES, BYTES_FOLDER } from "../../.config/build-wasm.mjs";
 import { DEFECTS } from "./list.mjs";
 
 const ROOT = resolve(fileURLToPath(import.meta.url), "../../..");
-/** dist/ comes along for the tests that start other processes and threads; defects are not built into it. */
+/** dist/ comes along for the tests that start other processes and threads, or read the kernels there. */
 const COPIED = ["src", "test", "assembly", "docs", "dist", ".config", "package.json", "tsconfig.json"];
-const BYTES_FILES = BUILD_NAMES.map((name) => `${BYTES_FOLDER}/${name}.ts`);
+/** The kernels, as they are bundled and as files. */
+const BUILT_FILES = BUILD_NAMES.flatMap((name) => [`${BYTES_FOLDER}/${name}.ts`, `dist/${name}.wasm`]);
+/** Folders whose files are in one module alone, so that no other is built. */
+const MODULE_OF_FOLDER = { "assembly/rsa/": "rsa", "assembly/ecdsa/": "ecc", "assembly/aes-gcm/": "main" };
 /** Defects under test at a time, each in a copy of its own. */
 const WORKERS = 2;
 /** A run longer than this has no verdict; a defect that makes the tests hang needs other tests. */
@@ -106,17 +109,19 @@ async function judge(copy, { file, find, replace, tests }) {
   const occurrences = original.split(find).length - 1;
   if (occurrences !== 1) return `STALE: found ${occurrences} times in ${file}`;
   const isKernel = file.startsWith("assembly/");
-  const readBytes = () => BYTES_FILES.map((bytesFile) => readFileSync(join(copy, bytesFile), "utf8"));
-  const built = readBytes();
+  const readBuilt = () => BUILT_FILES.map((builtFile) => readFileSync(join(copy, builtFile)));
+  const built = readBuilt();
   writeFileSync(
     path,
     original.replace(find, () => replace),
   );
   try {
     if (isKernel) {
-      const build = await node(copy, TIMEOUT_MS, ".config/build-wasm.mjs");
+      const [, ...module] =
+        Object.entries(MODULE_OF_FOLDER).find(([folder]) => file.startsWith(folder)) ?? [];
+      const build = await node(copy, TIMEOUT_MS, ".config/build-wasm.mjs", ...module);
       if (build?.status !== 0) return "BROKEN: the kernels do not build";
-      if (readBytes().every((text, i) => text === built[i])) return "STALE: the kernels are the same";
+      if (readBuilt().every((bytes, i) => bytes.equals(built[i]))) return "STALE: the kernels are the same";
     }
     const verdicts = await runTests(copy, tests);
     if (verdicts === undefined) return "NO VERDICT: the tests did not end";
@@ -127,7 +132,7 @@ async function judge(copy, { file, find, replace, tests }) {
   } finally {
     writeFileSync(path, original);
     if (isKernel) {
-      for (const [i, file] of BYTES_FILES.entries()) writeFileSync(join(copy, file), built[i]);
+      for (const [i, file] of BUILT_FILES.entries()) writeFileSync(join(copy, file), built[i]);
     }
   }
 }
