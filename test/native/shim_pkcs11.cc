@@ -38,6 +38,7 @@ enum Action : std::uint32_t {
   kLength,          // passes the call on, then changes the length that it gave
   kCloseThis,       // closes the session of the call first
   kCrash,           // reads where nothing is
+  kLeak,            // loses that many bytes first
 };
 
 enum IvMode : std::uint32_t { kNormal, kWritesIv, kRepeatsIv, kShortParameters };
@@ -390,6 +391,12 @@ CK_RV Spoil(Rule& rule, Arguments... arguments) {
         --page->num_sessions;
       }
       break;
+    case kLeak: {
+      CK_BYTE* volatile lost = new CK_BYTE[argument];
+      lost[0] = 1;
+      lost = nullptr;
+      break;
+    }
     case kCrash:
       raise(SIGSEGV);
       break;

@@ -79,6 +79,8 @@ const ACTIONS = {
   closeThis: 9,
   /** Crashes the process. */
   crash: 10,
+  /** Loses so many bytes of memory first. */
+  leak: 11,
 } as const;
 
 export interface ShimRule {
