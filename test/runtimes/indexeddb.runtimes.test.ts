@@ -1,5 +1,6 @@
-/** The IndexedDB store in Chromium and Firefox: the suite of every store, two tabs, a tab that dies, foreign databases. */
+/** The IndexedDB store in Chromium and Firefox: the suite of every store, two tabs, a tab that dies, foreign databases, files of the command line. */
 
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -8,12 +9,16 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ensureBytes } from "../../src/bytes.ts";
 import { KmsError, type KmsErrorCode } from "../../src/errors.ts";
 import type { KeyStore, StoreChange, StoredRecord } from "../../src/keys/key-store.ts";
+import { sqliteStore } from "../../src/stores/sqlite.ts";
+import { useCli } from "../cli/support.ts";
 import { describeKeyStore, put } from "../conformance/key-store.ts";
 import { type Browser, launchBrowser, type Page } from "./browser-guests.ts";
 import type { Outcome, SentChange, StorePage } from "./guest/indexeddb-page.ts";
 import { has, ROOT } from "./tools.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
+
+const cli = useCli();
 
 type InPage = { page: StorePage };
 /** A row of any kind that describes nothing. */
@@ -184,6 +189,38 @@ describe.each(["chromium", "firefox"] as const)("in %s", (browserName) => {
       await expect(store.open()).rejects.toMatchObject({ code: "InternalFailure" });
     }
     await expect(newer.open()).rejects.toThrow(/newer schema/);
+  });
+
+  test("what the command line encrypts a page decrypts, and the other way round [STR-1]", async () => {
+    const keyId = await cli.text(["key", "create"]);
+    const input = Buffer.from(Uint8Array.from({ length: 150_001 }, (_, i) => i * 11));
+    const context = ["--context", "host=db1"];
+    const { stdout: file } = await cli.run(["encrypt", "--key", keyId, ...context], { input });
+    const sqlite = sqliteStore({ file: cli.path("store.db") });
+    const rows = await sqlite.open();
+    await sqlite.close();
+    const name = `of the command line ${keyId}`;
+    const store = new RemoteStore(page, name);
+    await store.open();
+    await store.commit(rows.map((row) => ({ action: "put", ...row })));
+    await store.close();
+    const crypt = async (how: "encrypt" | "decrypt", bytes: Buffer): Promise<Buffer> =>
+      Buffer.from(
+        await page.evaluate(
+          (...args) => (globalThis as unknown as InPage).page.crypt(...args),
+          name,
+          readFileSync(cli.path("root.key")).toString("base64"),
+          keyId,
+          how,
+          bytes.toString("base64"),
+        ),
+        "base64",
+      );
+    expect(Buffer.compare(await crypt("decrypt", file), input)).toBe(0);
+    const theirs = await crypt("encrypt", input);
+    expect(theirs.length).toBe(file.length);
+    const opened = await cli.run(["decrypt", ...context], { input: theirs });
+    expect([opened.code, Buffer.compare(opened.stdout, input)]).toEqual([0, 0]);
   });
 
   test.each(["passphrase", "cryptoKey"] as const)(

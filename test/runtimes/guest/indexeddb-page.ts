@@ -3,6 +3,7 @@
 import { KmsError } from "../../../src/errors.ts";
 import type { KeyStore, StoreChange } from "../../../src/keys/key-store.ts";
 import { indexedDbRootKey, indexedDbStore } from "../../../src/stores/indexeddb.ts";
+import { decryptStream, encryptStream } from "../../../src/stream.ts";
 import { Kms } from "../../../src/web.ts";
 
 /** A change as it crosses to the page: bytes are base64 there, which the drivers carry far quicker than numbers. */
@@ -24,6 +25,14 @@ export interface StorePage {
   ): Promise<Outcome>;
   /** Opens a Kms on a store of its own, and seals and opens with a key that outlives it. */
   useKms(name: string, root: "passphrase" | "cryptoKey" | "wrong"): Promise<string>;
+  /** Runs base64 through a stream under a store's keys, opened with the root key's bytes. */
+  crypt(
+    name: string,
+    rootKey: string,
+    keyId: string,
+    how: "encrypt" | "decrypt",
+    input: string,
+  ): Promise<string>;
   /** Starts a commit and gives no answer. */
   commitAndForget(store: number, changes: SentChange[]): void;
   makeForeign(name: string, version: number, records: string): Promise<void>;
@@ -94,6 +103,18 @@ const page: StorePage = {
     const { plaintext } = await kms.advanceDecrypt({ ciphertextBlob });
     await kms.close();
     return new TextDecoder().decode(plaintext);
+  },
+  async crypt(name, rootKey, keyId, how, input) {
+    const kms = await Kms.open({ store: indexedDbStore({ name }), rootKey: { bytes: fromBase64(rootKey) } });
+    const options = { encryptionContext: { host: "db1" } };
+    const stream =
+      how === "encrypt" ? encryptStream(kms, { keyId, ...options }) : decryptStream(kms, options);
+    const body = new Blob([fromBase64(input) as Uint8Array<ArrayBuffer>])
+      .stream()
+      .pipeThrough(stream as ReadableWritablePair<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>);
+    const output = new Uint8Array(await new Response(body).arrayBuffer());
+    await kms.close();
+    return toBase64(output);
   },
   commitAndForget: (index, changes) => {
     void stores[index]?.commit(received(changes));
