@@ -1,4 +1,4 @@
-/** The page of examples/page in Chromium: what it promises, under its policy, without the network, for everyone. */
+/** The page of examples/page in Chromium and Firefox: what it promises, under its policy, without the network, for everyone. */
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
@@ -30,8 +30,8 @@ interface FullPage extends Page {
   on(event: "console", listener: (message: { text(): string }) => void): void;
 }
 
-describe("the page in chromium", () => {
-  const isHere = has("chromium");
+describe.each(["chromium", "firefox"] as const)("the page in %s", (browserName) => {
+  const isHere = has(browserName);
   let folder: string;
   let server: Server;
   let url: string;
@@ -47,7 +47,7 @@ describe("the page in chromium", () => {
     folder = mkdtempSync(join(tmpdir(), "keyplane-page-"));
     server = await script.servePage(await script.buildPage(folder));
     url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    browser = await launchBrowser("chromium");
+    browser = await launchBrowser(browserName);
     page = (await browser.newPage()) as FullPage;
     page.on("pageerror", (error) => complaints.push(error.message));
     page.on("console", (message) => complaints.push(message.text()));
@@ -172,26 +172,29 @@ describe("the page in chromium", () => {
     expect(isSame).toBe(true);
   });
 
-  test("has no barrier that axe finds, in either theme, and fits a phone", async () => {
+  // Only Chromium's driver changes the theme.
+  const themes = browserName === "chromium" ? ["light", "dark"] : ["of the system"];
+
+  test.each(themes)("has no barrier that axe finds, and fits a phone, in the theme %s", async (theme) => {
     const source = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
     // The page's policy lets no script be added; what the driver evaluates is none of the page's.
     await (page as unknown as { evaluate(code: string): Promise<unknown> }).evaluate(
       readFileSync(source, "utf8"),
     );
-    for (const value of ["light", "dark"]) {
-      await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
-      await page.setViewport({ width: 390, height: 844 });
-      const found = await page.evaluate(async () => {
-        const { violations } = await (globalThis as unknown as AxeWindow).axe.run();
-        return violations.map(
-          ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`,
-        );
-      });
-      expect(found).toEqual([]);
-      expect(
-        await page.evaluate(() => document.documentElement.scrollWidth - innerWidth),
-      ).toBeLessThanOrEqual(0);
+    if (browserName === "chromium") {
+      await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
     }
+    await page.setViewport({ width: 390, height: 844 });
+    const found = await page.evaluate(async () => {
+      const { violations } = await (globalThis as unknown as AxeWindow).axe.run();
+      return violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`,
+      );
+    });
+    expect(found).toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(
+      0,
+    );
   });
 
   test("asked for nothing but its three files, and nothing went wrong", () => {
