@@ -16,6 +16,7 @@ const ENTRIES = [
   ["aes-gcm", "keyplane-aes-gcm"],
   ["kernels", "keyplane-kernels"],
   ["stream", "keyplane-stream"],
+  ["worker", "keyplane-worker"],
   ["stores/sqlite", "keyplane-stores-sqlite"],
   ["stores/indexeddb", "keyplane-stores-indexeddb"],
   ["hsm", "keyplane-hsm"],

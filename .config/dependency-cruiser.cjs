@@ -25,6 +25,7 @@ module.exports = {
     ring("envelope-is-pure", "envelope/", ["envelope/"]),
     ring("keys-are-pure", "keys/", ["keys/"]),
     ring("stores-see-their-port", "stores/", ["stores/", "keys/key-store\\.ts$"]),
+    ring("workers-see-the-facade", "worker/", ["worker/", "kms\\.ts$", "operations/batch\\.ts$"]),
     ring("engine-ports-see-keys", "engines/[^/]+\\.ts$", ["engines/", "keys/"]),
     {
       name: "engines-are-strangers",
@@ -47,7 +48,7 @@ module.exports = {
     {
       name: "web-entry-is-portable",
       severity: "error",
-      from: { path: "^src/web\\.ts$" },
+      from: { path: "^src/(web|worker)\\.ts$" },
       to: { path: "^(src/(engines/(node|hsm)/|stores/sqlite|platform/node)|node:)", reachable: true },
     },
   ],

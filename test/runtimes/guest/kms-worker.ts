@@ -1,0 +1,11 @@
+/** Guest in a worker: serves a Kms over the rows that the page sends, for `worker.runtimes.test.ts`. */
+
+import { Kms } from "keyplane";
+import { serveKms } from "keyplane/worker";
+import type { SuiteRequest } from "./protocol.ts";
+import { fromHex, rowsStore } from "./support.ts";
+
+serveKms((setup) => {
+  const { rows, rootKey } = setup as Pick<SuiteRequest, "rows" | "rootKey">;
+  return Kms.open({ store: rowsStore(rows) as never, rootKey: { bytes: fromHex(rootKey) } });
+});
