@@ -1,12 +1,43 @@
 /** What users get: the packed files, the exports, no work at import. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
 const ROOT = new URL("../..", import.meta.url).pathname;
 const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+
+/** Sorted. */
+const KERNELS: readonly string[] = [
+  "base",
+  "ecc-base",
+  "ecc-relaxed",
+  "ecc-simd",
+  "relaxed",
+  "rsa-base",
+  "rsa-relaxed",
+  "simd",
+];
+
+/** Of node-addon-api and of PKCS#11. */
+const HEADERS: readonly string[] = [
+  "LICENSE.node-addon-api.md",
+  "napi.h",
+  "napi-inl.h",
+  "napi-inl.deprecated.h",
+  "pkcs11/pkcs11.h",
+  "pkcs11/pkcs11f.h",
+  "pkcs11/pkcs11t.h",
+];
+
+/** Lists the files below a folder of the project, as paths from its root. */
+function filesIn(folder: string): string[] {
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .map((file) => `${folder}/${file.replaceAll("\\", "/")}`)
+    .filter((file) => statSync(join(ROOT, file)).isFile());
+}
 
 function node(code: string): string {
   return execFileSync(process.execPath, ["--input-type=module", "-e", code], {
@@ -23,23 +54,44 @@ describe("package", () => {
     for (const target of targets) expect(existsSync(join(ROOT, target)), target).toBe(true);
   });
 
-  test("the packed files are dist, docs, README, licence and the sources of the addon, without other sources, tests or maps", () => {
+  test("the packed files are these: what each source became, the kernels, docs, the addon's sources and headers, README and licence", () => {
     const [packed] = JSON.parse(
-      execFileSync("npm", ["pack", "--dry-run", "--json"], { cwd: ROOT, encoding: "utf8" }),
+      execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+        cwd: ROOT,
+        encoding: "utf8",
+      }),
     );
-    const files: string[] = packed.files.map((file: { path: string }) => file.path);
-    const foreign = files.filter(
-      (file) =>
-        !/^(dist\/.*\.(js|d\.ts|wasm|json)|dist\/include\/|docs\/|native\/\w+\.(cc|h)$|README\.md|LICENSE|package\.json)/.test(
-          file,
-        ),
+    const compiled = filesIn("src")
+      .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"))
+      .map((file) => file.replace(/^src\/(.*)\.ts$/, "dist/$1"));
+    const expected = [
+      ...compiled.flatMap((file) => [`${file}.js`, `${file}.d.ts`]),
+      ...filesIn("docs"),
+      // What `keyplane hsm build` takes; a binding.gyp would have npm compile at installation.
+      ...filesIn("native"),
+      ...HEADERS.map((name) => `dist/include/${name}`),
+      ...KERNELS.map((name) => `dist/${name}.wasm`),
+      "dist/wasm.json",
+      "LICENSE",
+      "README.md",
+      "package.json",
+    ];
+    expect(packed.files.map((file: { path: string }) => file.path).sort()).toEqual(expected.sort());
+    expect(Object.keys(JSON.parse(readFileSync(join(ROOT, "dist/wasm.json"), "utf8"))).sort()).toEqual(
+      KERNELS,
     );
-    expect(foreign).toEqual([]);
-    expect(files).toContain("dist/base.wasm");
-    // What `keyplane hsm build` takes; a binding.gyp would have npm compile at installation.
-    for (const file of ["native/pool.cc", "dist/include/napi.h", "dist/include/pkcs11/pkcs11t.h"])
-      expect(files).toContain(file);
-    expect(files).not.toContain("binding.gyp");
+  });
+
+  test("the package lists each kernel with the digest of its bytes, and exports it", () => {
+    const facts = JSON.parse(readFileSync(join(ROOT, "dist/wasm.json"), "utf8"));
+    for (const name of KERNELS) {
+      const bytes = readFileSync(join(ROOT, `dist/${name}.wasm`));
+      expect(facts[name]).toEqual({
+        bytes: bytes.length,
+        sha256: createHash("sha256").update(bytes).digest("hex"),
+      });
+      expect(manifest.exports[`./${name}.wasm`]).toBe(`./dist/${name}.wasm`);
+    }
   });
 
   test("the entries resolve by the names users import", () => {
@@ -52,7 +104,8 @@ describe("package", () => {
       const aesGcm = await import("keyplane/aes-gcm");
       const kernels = await import("keyplane/kernels");
       const hsm = await import("keyplane/hsm");
-      console.log([index, engine, stream, sqlite, core, aesGcm, kernels, hsm].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
+      const worker = await import("keyplane/worker");
+      console.log([index, engine, stream, sqlite, core, aesGcm, kernels, hsm, worker].map((module) => Object.keys(module).sort().join(" ")).join("\\n"));
     `);
     expect(names.split("\n")).toEqual([
       "Kms KmsError createRootKeyFile fromVendorBlob memoryStore toVendorBlob",
@@ -63,6 +116,7 @@ describe("package", () => {
       "KmsError loadAesGcm",
       "compileKernels",
       "Hsm HsmError KmsError initToken probeModule",
+      "KmsError connectKms serveKms",
     ]);
   });
 
@@ -75,7 +129,7 @@ describe("package", () => {
       }
       const open = () => process.getActiveResourcesInfo().filter((name) => !/^(FSReq|CloseReq|Immediate)/.test(name)).sort().join();
       const before = open();
-      for (const entry of ["", "/engine", "/stores/sqlite", "/core", "/aes-gcm", "/kernels", "/stream", "/hsm"]) {
+      for (const entry of ["", "/engine", "/stores/sqlite", "/core", "/aes-gcm", "/kernels", "/stream", "/worker", "/hsm"]) {
         await import("keyplane" + entry);
       }
       console.log(count, open() === before ? "nothing new" : open());
