@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   hsm: () => import("./hsm.bench.ts"),
   rsa: () => import("./rsa.bench.ts"),
   ecdh: () => import("./ecdh.bench.ts"),
+  native: () => import("./native.bench.ts"),
 };
 
 const asked = process.argv.slice(2);
