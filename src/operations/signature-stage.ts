@@ -32,8 +32,9 @@ interface Group {
 export class SignatureStage {
   /** Items in the batch, those done and those to come. */
   readonly batchSize: number;
-  readonly #groups: Map<string, Group> = new Map();
-  readonly #failures: Map<object, KmsError> = new Map();
+  // Made when first needed: most batches sign nothing.
+  #groups: Map<string, Group> | undefined;
+  #failures: Map<object, KmsError> | undefined;
   #count = 0;
 
   constructor(batchSize: number) {
@@ -51,6 +52,7 @@ export class SignatureStage {
     answer: object,
     complete: (result: Result) => void,
   ): void {
+    this.#groups ??= new Map();
     let group = this.#groups.get(work.kind);
     if (group === undefined) {
       group = { work: work as Work, waiting: [] };
@@ -63,7 +65,7 @@ export class SignatureStage {
 
   /** Does all there is. What fails is told by `failureOf`; anything but a `KmsError` is thrown. */
   flush(): void {
-    if (this.#count === 0) return;
+    if (this.#groups === undefined || this.#count === 0) return;
     for (const { work, waiting } of this.#groups.values()) this.#finish(work, waiting);
     this.release();
   }
@@ -89,21 +91,23 @@ export class SignatureStage {
       complete(work.alone(item as never) as never);
     } catch (error) {
       if (!(error instanceof KmsError)) throw error;
+      this.#failures ??= new Map();
       this.#failures.set(answer, error);
     }
   }
 
   get hasFailures(): boolean {
-    return this.#failures.size > 0;
+    return this.#failures !== undefined;
   }
 
   /** Tells why an answer was not completed; undefined for any other. */
   failureOf(answer: unknown): KmsError | undefined {
-    return this.#failures.get(answer as object);
+    return this.#failures?.get(answer as object);
   }
 
   /** Wipes and forgets what was not done. */
   release(): void {
+    if (this.#groups === undefined) return;
     for (const { waiting } of this.#groups.values()) {
       for (const { item } of waiting) item.signable.fill(0);
     }

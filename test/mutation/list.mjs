@@ -677,7 +677,7 @@ export const DEFECTS = [
     name: "batch of signatures: one refused item fails its neighbours",
     file: SIGNATURE_STAGE,
     find: "      for (const one of waiting) this.#finishAlone(work, one);\n",
-    replace: "      for (const { answer } of waiting) this.#failures.set(answer, error);\n",
+    replace: "      for (const { answer } of waiting) (this.#failures ??= new Map()).set(answer, error);\n",
     tests: [SIGNATURE_BATCHES],
   },
   {
