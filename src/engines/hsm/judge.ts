@@ -89,6 +89,9 @@ export function judge(addon: Addon, call: TokenCall, answer: TokenAnswer): Verdi
   }
   // SoftHSM says so of OAEP parameters that it does not take.
   if (ckr === CKR.argumentsBad && !isFinal) return { code: "Unsupported", outcome: "failed" };
+  // The login was lost once more while the call was made again. A key that is gone is not found by the next recovery.
+  if (ckr === CKR.keyHandleInvalid || ckr === CKR.objectHandleInvalid)
+    return { code: "TokenLost", outcome: "failed" };
   return { code: BY_CODE.get(ckr) ?? "DeviceError", outcome: "failed" };
 }
 
