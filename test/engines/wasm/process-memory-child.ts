@@ -1,16 +1,22 @@
 /** Uses a key it reads from a file, says when it is live and when it is destroyed, and waits after each word. */
 
-import { openSync, readSync } from "node:fs";
+import { fstatSync, openSync, readSync } from "node:fs";
 import type { CurveName } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import type { WasmBuild } from "../../../src/engines/wasm/module.ts";
 
 const [keyFile = "", build = "base", kind = "aes"] = process.argv.slice(2);
-const key = new Uint8Array(new ArrayBuffer(32));
-readSync(openSync(keyFile, "r"), key, 0, 32, 0);
+const file = openSync(keyFile, "r");
+const key = new Uint8Array(new ArrayBuffer(fstatSync(file).size));
+readSync(file, key, 0, key.length, 0);
 
 const engine = createWasmEngine({ build: build as WasmBuild, relaxedSimd: "force" });
-const handle = kind === "aes" ? useAesKey() : useEcKey(kind as CurveName);
+const handle = use();
+
+function use(): { destroy(): void } {
+  if (kind === "aes") return useAesKey();
+  return kind === "rsa" ? useRsaKey() : useEcKey(kind as CurveName);
+}
 
 function useAesKey(): { destroy(): void } {
   const { aesGcm } = engine;
@@ -44,6 +50,24 @@ function useEcKey(curve: CurveName): { destroy(): void } {
     if (i % 10 === 0) ecdh.deriveBits(used, publicKey).fill(0);
   }
   ecdsa.exportPkcs8(used).fill(0);
+  return used;
+}
+
+/** Signs often enough for a new blinding, decrypts, and exports the key, which it wipes as callers should. */
+function useRsaKey(): { destroy(): void } {
+  const { rsa } = engine;
+  if (rsa === undefined) throw new Error("the engine has no RSA");
+  const used = rsa.importPrivateKey(key);
+  key.fill(0);
+  const hash = "SHA-256";
+  const digest = new Uint8Array(32);
+  const ciphertext = rsa.encryptOaep(rsa.publicKey(used), digest, { hash });
+  for (let i = 0; i < 40; i++) {
+    rsa.signPss(used, digest, { hash });
+    rsa.signPkcs1(used, digest, { hash });
+    rsa.decryptOaep(used, ciphertext, { hash });
+  }
+  rsa.exportPkcs8(used).fill(0);
   return used;
 }
 

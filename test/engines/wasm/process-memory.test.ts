@@ -1,7 +1,7 @@
 /** Looks for a key in all memory of a process that used it: found while the key lives, nowhere once it is destroyed. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createCipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -127,6 +127,45 @@ describe.skipIf(!isLinux)("the memory of a process that used a key", () => {
         ...textsOf(key),
       ];
       await expectGone(`${curve}-${wasmBuild}`, key, patterns, wasmBuild, curve);
+    },
+  );
+
+  test.each(["base", "relaxed"])(
+    "holds no number of an RSA key, in bytes, words, limbs or digits, after destroy (%s)",
+    async (wasmBuild) => {
+      const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+      const jwk = privateKey.export({ format: "jwk" });
+      const secrets = [jwk.p, jwk.q, jwk.d, jwk.dp, jwk.dq, jwk.qi].map((text) =>
+        Buffer.from(text ?? "", "base64url"),
+      );
+      const ends = (bytes: Buffer): Buffer[] => [bytes.subarray(0, 16), bytes.subarray(-16)];
+      const patterns = secrets.flatMap((bytes) => [
+        ...ends(bytes),
+        ...ends(Buffer.from(bytes).reverse()),
+        ...textsOf(bytes),
+      ]);
+      const [p = 0n, q = 0n] = secrets.map((bytes) => BigInt(`0x${bytes.toString("hex")}`));
+      // Neighbouring limbs of 24 bits (the checks of an import) and of 28 bits (the base build) in words of 32.
+      for (const number of [p, q]) {
+        for (const bits of [24n, 28n]) {
+          const limbs = Buffer.alloc(16);
+          for (let i = 0n; i < 4n; i++) {
+            limbs.writeUInt32LE(Number((number >> (bits * (8n + i))) & ((1n << bits) - 1n)), 4 * Number(i));
+          }
+          patterns.push(limbs);
+        }
+      }
+      // Neighbouring digits of p and q in the lanes of the relaxed build, balanced: below half of 2^51.
+      const digits = Buffer.alloc(32);
+      for (const [lane, number] of [p, q].entries()) {
+        for (let i = 0; i < 2; i++) {
+          const shifted = (number >> BigInt(51 * (4 + i))) + ((number >> BigInt(51 * (4 + i) - 1)) & 1n);
+          digits.writeDoubleLE(Number(BigInt.asIntN(51, shifted)), 16 * i + 8 * lane);
+        }
+      }
+      patterns.push(digits);
+      const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+      await expectGone(`rsa-${wasmBuild}`, pkcs8, patterns, wasmBuild, "rsa");
     },
   );
 });
