@@ -898,15 +898,15 @@ export const DEFECTS = [
   },
   {
     name: "RSA: auto takes no notice of vector instructions",
-    file: "src/engines/router.ts",
+    file: "src/engines/choose-engine.ts",
     find: "if (route.needsVectors !== true || hasVectors(engine, Number(parameter))) return engine;",
     replace: "void hasVectors(engine, Number(parameter));\n    return engine;",
     tests: [RSA_ROUTES],
   },
   {
     name: "RSA: a key in two engines is forgotten in none",
-    file: "src/engines/router.ts",
-    find: "    for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();\n",
+    file: "src/engines/key-slot.ts",
+    find: "  for (const binding of Object.values(slot.rsa)) binding.privateKey.destroy();\n",
     replace: "",
     tests: [RSA_ROUTES],
   },
