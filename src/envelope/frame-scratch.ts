@@ -1,7 +1,6 @@
 /** Builds frames for AES-GCM in one buffer over and over, and keeps of the last one what the next one shares. */
 
 import { copyShort } from "../bytes.ts";
-import type { AadFrame } from "../engines/engine.ts";
 import { type FrameMode, frameLength, IV_LENGTH, writeFrame } from "./ciphertext-blob.ts";
 
 /** Room for the frame of the longest aad a caller may give; only contexts beyond ASCII come longer. */
@@ -11,7 +10,8 @@ const SHORT_LENGTH = 64;
 const IV_WORDS = 3;
 const NO_IV: Uint8Array = new Uint8Array(IV_LENGTH);
 
-export class FrameScratch implements AadFrame {
+/** An `AadFrame` of the engines. */
+export class FrameScratch {
   readonly #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_LENGTH);
   bytes: Uint8Array<ArrayBuffer> = this.#buffer.subarray(0, 0);
   /** For the caller to fill. */
