@@ -17,7 +17,7 @@ import type { SelfTest, SelfTests } from "../self-test.ts";
 import { checkMessage, checkPacked, checkRoom, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { type BatchMessage, BatchRunner } from "./aes-gcm-batch.ts";
 import { MessageRunner } from "./aes-gcm-messages.ts";
-import { type HolderLookup, WasmSealStage } from "./aes-gcm-stage.ts";
+import type { HolderLookup, WasmSealStage } from "./aes-gcm-stage.ts";
 import { WasmAesKey } from "./aes-key.ts";
 import type { Kernel } from "./kernel.ts";
 import { contextsOf, type KeyContexts, type KeyHolder } from "./key-contexts.ts";
@@ -31,12 +31,15 @@ export class WasmAesGcm implements AesGcm {
   /** Marks the keys of this engine among those that share the kernel. */
   readonly #owner: object = {};
   readonly #kernel: Kernel;
+  readonly #stage: typeof WasmSealStage | undefined;
   #freeStage: WasmSealStage | undefined;
   #tested = false;
   #closed = false;
 
-  constructor(kernel: Kernel, selfTests: SelfTests) {
+  /** @param stage what bound keys lend to batches of a Kms; absent where there is none, and its code need not be loaded */
+  constructor(kernel: Kernel, selfTests: SelfTests, stage?: typeof WasmSealStage) {
     this.#kernel = kernel;
+    this.#stage = stage;
     this.#contexts = contextsOf(kernel);
     this.#singles = new MessageRunner(kernel, this.#contexts);
     this.#batches = new BatchRunner(kernel, this.#contexts, this.#singles);
@@ -108,15 +111,17 @@ export class WasmAesGcm implements AesGcm {
 
   unsafeBind(key: AesKey): TrustedAesKey {
     this.#ready();
-    return new TrustedWasmKey(this.#selfTests, this.#singles, this.#holder(key), () => this.#borrowStage());
+    const stage = this.#stage;
+    const borrowStage = stage && ((): SealStage => this.#borrowStage(stage));
+    return new TrustedWasmKey(this.#selfTests, this.#singles, this.#holder(key), borrowStage);
   }
 
-  #borrowStage(): SealStage {
+  #borrowStage(Stage: typeof WasmSealStage): SealStage {
     const free = this.#freeStage;
     this.#freeStage = undefined;
     if (free !== undefined) return free;
     const holderOf: HolderLookup = (key) => TrustedWasmKey.holderOf(key, this.#singles);
-    return new WasmSealStage(this.#kernel, this.#contexts, holderOf, (stage) => {
+    return new Stage(this.#kernel, this.#contexts, holderOf, (stage) => {
       this.#freeStage = stage;
     });
   }
@@ -221,13 +226,18 @@ class TrustedWasmKey implements TrustedAesKey {
   readonly #selfTests: SelfTests;
   readonly #singles: MessageRunner;
   readonly #holder: KeyHolder;
-  readonly borrowStage: () => SealStage;
+  readonly borrowStage?: () => SealStage;
 
-  constructor(selfTests: SelfTests, singles: MessageRunner, holder: KeyHolder, borrowStage: () => SealStage) {
+  constructor(
+    selfTests: SelfTests,
+    singles: MessageRunner,
+    holder: KeyHolder,
+    borrowStage: (() => SealStage) | undefined,
+  ) {
     this.#selfTests = selfTests;
     this.#singles = singles;
     this.#holder = holder;
-    this.borrowStage = borrowStage;
+    if (borrowStage !== undefined) this.borrowStage = borrowStage;
   }
 
   /** Returns the holder of a live key of one engine; undefined for keys of others. */

@@ -7,6 +7,7 @@ import { ensure } from "../../errors.ts";
 import type { Capabilities, Engine, WasmModules } from "../engine.ts";
 import { SelfTests } from "../self-test.ts";
 import { WasmAesGcm } from "./aes-gcm.ts";
+import { WasmSealStage } from "./aes-gcm-stage.ts";
 import { EcKeys } from "./ec-keys.ts";
 import { EcOperations } from "./ec-operations.ts";
 import { wasmEcdh } from "./ecdh.ts";
@@ -97,7 +98,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
   const selfTests = new SelfTests();
   const state = new WasmState(selfTests);
   const hashKernel = hashKernelOf(kernel);
-  const aesGcm = new WasmAesGcm(kernel, selfTests);
+  const aesGcm = new WasmAesGcm(kernel, selfTests, WasmSealStage);
   const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, build));
   const ecKeys = new EcKeys(ecOperations);
   // The module of RSA has no build between the plain and the relaxed one.
