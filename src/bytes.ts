@@ -2,10 +2,23 @@
 
 import { ensure, KmsError } from "./errors.ts";
 
-const TYPED_ARRAY_TAG = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype) as object,
-  Symbol.toStringTag,
-)?.get as (this: unknown) => string | undefined;
+/** Returns a getter of all typed arrays: an array's own property or its class can lie about what it answers. */
+function typedArrayGetter<T>(name: string | symbol): (this: unknown) => T {
+  const prototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+  return Object.getOwnPropertyDescriptor(prototype, name)?.get as (this: unknown) => T;
+}
+
+const TYPED_ARRAY_TAG: (this: unknown) => string | undefined = typedArrayGetter(Symbol.toStringTag);
+const LENGTH: (this: unknown) => number = typedArrayGetter("length");
+const BUFFER: (this: unknown) => ArrayBufferLike = typedArrayGetter("buffer");
+
+/**
+ * Returns how many bytes an array of a caller really has. Its property may say something else, or run code of the caller
+ * in the middle of an operation.
+ */
+export function lengthOf(bytes: Uint8Array): number {
+  return LENGTH.call(bytes);
+}
 
 /**
  * Checks that a value is a Uint8Array (of any realm) over memory nobody else can change or has taken away.
@@ -18,18 +31,15 @@ export function ensureBytes(value: unknown, name: string): asserts value is Uint
   if (TYPED_ARRAY_TAG.call(value) !== "Uint8Array") {
     throw new KmsError("InvalidParameter", `${name} must be a Uint8Array.`);
   }
-  const bytes = value as Uint8Array;
-  if (bytes.length !== 0 && bytes.buffer instanceof ArrayBuffer) return;
+  const buffer = BUFFER.call(value);
+  const length = LENGTH.call(value);
+  if (length !== 0 && buffer instanceof ArrayBuffer) return;
   ensure(
-    Object.prototype.toString.call(bytes.buffer) === "[object ArrayBuffer]",
+    Object.prototype.toString.call(buffer) === "[object ArrayBuffer]",
     "InvalidParameter",
     `${name} must not be backed by a SharedArrayBuffer.`,
   );
-  ensure(
-    bytes.byteLength !== 0 || !isDetached(bytes.buffer),
-    "InvalidParameter",
-    `${name} must not be detached.`,
-  );
+  ensure(length !== 0 || !isDetached(buffer), "InvalidParameter", `${name} must not be detached.`);
 }
 
 /** Tells whether a buffer was transferred away. Node 20 has no `detached`, but a view on such a buffer cannot be made. */

@@ -122,7 +122,13 @@ export function ecdsaVerify(curve: u32, count: u32): u32 {
     if (load<u32>(itemAt(i) + ITEM_TABLE) > ECC_KEY_COUNT) return 0;
   }
   if (curve === P256_CURVE) {
-    verifyItems<P256>(generatorTable<P256>(curve), wideTableOf(curve), ECC_KEY_TABLES, ECC_TABLE_LENGTH, count);
+    verifyItems<P256>(
+      generatorTable<P256>(curve),
+      wideTableOf(curve),
+      ECC_KEY_TABLES,
+      ECC_TABLE_LENGTH,
+      count,
+    );
   } else {
     verifyItems<Secp256k1>(
       generatorTable<Secp256k1>(curve),

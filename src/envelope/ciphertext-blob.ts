@@ -9,7 +9,7 @@
  *            format version
  */
 
-import { concatBytes, copyShort } from "../bytes.ts";
+import { concatBytes, copyShort, lengthOf } from "../bytes.ts";
 
 export const BLOB_HEADER_LENGTH = 24;
 export const IV_LENGTH = 12;
@@ -65,7 +65,7 @@ export function isBlobStart(bytes: Uint8Array): boolean {
 /** Tells whether bytes can be a blob: everything but the tag is judged. */
 export function isBlob(blob: Uint8Array): boolean {
   return (
-    blob.length > BLOB_OVERHEAD &&
+    lengthOf(blob) > BLOB_OVERHEAD &&
     isBlobStart(blob) &&
     blob[2] === BLOB_FORMAT_VERSION &&
     blob[3] === ALGORITHM_AES_GCM &&
@@ -110,9 +110,10 @@ export function writeFrame(
   aad: Uint8Array,
 ): void {
   const headerStart = frame.length - BLOB_HEADER_LENGTH - IV_LENGTH;
+  const aadLength = lengthOf(aad);
   frame.set(aad, 0);
-  frame[aad.length] = MODE_BYTES[mode];
-  for (let i = aad.length + 1; i < headerStart; i++) frame[i] = 0;
+  frame[aadLength] = MODE_BYTES[mode];
+  for (let i = aadLength + 1; i < headerStart; i++) frame[i] = 0;
   copyShort(header, 0, frame, headerStart, BLOB_HEADER_LENGTH);
   copyShort(iv, 0, frame, frame.length - IV_LENGTH, IV_LENGTH);
 }

@@ -1,6 +1,6 @@
 /** Builds frames for AES-GCM in one buffer over and over, and keeps of the last one what the next one shares. */
 
-import { copyShort } from "../bytes.ts";
+import { copyShort, lengthOf } from "../bytes.ts";
 import { type FrameMode, frameLength, IV_LENGTH, writeFrame } from "./ciphertext-blob.ts";
 
 /** Room for the frame of the longest aad a caller may give; only contexts beyond ASCII come longer. */
@@ -36,7 +36,7 @@ export class FrameScratch {
     // Forgotten first: should the writing fail, the frame before is no more.
     this.#aad = undefined;
     this.#header = undefined;
-    const { length } = aad;
+    const length = lengthOf(aad);
     if (isAround && length === this.#aadLength && length <= SHORT_LENGTH) {
       copyShort(aad, 0, this.bytes, 0, length);
     } else {
@@ -46,7 +46,7 @@ export class FrameScratch {
     this.#header = header;
     this.#aad = isConstant ? aad : undefined;
     this.#aadLength = length;
-    // Last: what an engine took of it meanwhile, in code of the caller that a strange aad can run, is no frame of this one.
+    // Last: should the writing fail, no engine may take what is there for the frame before or after.
     this.revision += 1;
     return this;
   }

@@ -3,7 +3,7 @@
  * are the same; null is refused; so is every property the call does not know.
  */
 
-import { ensureBytes } from "../bytes.ts";
+import { ensureBytes, lengthOf } from "../bytes.ts";
 import { IV_LENGTH } from "../envelope/ciphertext-blob.ts";
 import { type EncryptionContext, transferContextText } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
@@ -121,7 +121,7 @@ export function readGcm(value: unknown): void {
 export function readPayload(value: unknown, name: string, max: number = MAX_PAYLOAD_LENGTH): Uint8Array {
   ensurePresent(value, name);
   ensureBytes(value, name);
-  const { length } = value;
+  const length = lengthOf(value);
   if (length === 0) refuse("MissingParameter", name, "must not be empty.");
   if (length > max) refuse("InvalidParameter", name, `must have at most ${max} bytes.`);
   return value;
@@ -131,7 +131,7 @@ export function readPayload(value: unknown, name: string, max: number = MAX_PAYL
 export function readCiphertextBlob(value: unknown): Uint8Array {
   ensurePresent(value, "ciphertextBlob");
   ensureBytes(value, "ciphertextBlob");
-  if (value.length > MAX_BLOB_LENGTH) {
+  if (lengthOf(value) > MAX_BLOB_LENGTH) {
     refuse("InvalidParameter", "ciphertextBlob", `must have at most ${MAX_BLOB_LENGTH} bytes.`);
   }
   return value;
@@ -140,7 +140,7 @@ export function readCiphertextBlob(value: unknown): Uint8Array {
 export function readOptionalIv(value: unknown): Uint8Array | undefined {
   if (value === undefined) return undefined;
   ensureBytes(value, "iv");
-  ensure(value.length === IV_LENGTH, "InvalidParameter", "iv must be 12 bytes.");
+  ensure(lengthOf(value) === IV_LENGTH, "InvalidParameter", "iv must be 12 bytes.");
   return value;
 }
 
@@ -163,7 +163,7 @@ export function readAad(
   }
   if (aad === undefined) return NO_AAD;
   ensureBytes(aad, names.aad);
-  if (aad.length > MAX_AAD_LENGTH) {
+  if (lengthOf(aad) > MAX_AAD_LENGTH) {
     refuse("InvalidParameter", names.aad, `must have at most ${MAX_AAD_LENGTH} bytes.`);
   }
   return aad;

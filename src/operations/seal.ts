@@ -3,7 +3,7 @@
  * self-describing blob). Used by every operation that makes or opens AES-GCM ciphertext.
  */
 
-import { copyBytes } from "../bytes.ts";
+import { copyBytes, lengthOf } from "../bytes.ts";
 import type { AadFrame } from "../engines/engine.ts";
 import type { BoundAesKey } from "../engines/key-slot.ts";
 import {
@@ -85,7 +85,7 @@ function seal(
   aad: Uint8Array,
   chosenIv: Uint8Array | undefined,
 ): MaybePromise<SealedText> {
-  const key = context.aesGcm(version, plaintext.length);
+  const key = context.aesGcm(version, lengthOf(plaintext));
   return key instanceof Promise
     ? sealWhenBound(key, context, mode, version, plaintext, aad, chosenIv)
     : sealWith(key, context, mode, version, plaintext, aad, chosenIv);
@@ -109,7 +109,8 @@ function sealWhenBound(
     key,
     inputs,
     (ready, [ownPlaintext, ownAad, ownIv]) =>
-      sealWith(ready, context, mode, version, ownPlaintext, ownAad, ownIv),
+      // At once, like what waited for the store.
+      sealWith(ready, contextOf(context, context.aesGcm), mode, version, ownPlaintext, ownAad, ownIv),
   );
 }
 
@@ -125,7 +126,7 @@ function sealWith(
   const frame = context.frames.frame(mode, version.blobHeader, aad, aad === context.contexts.bytes);
   if (chosenIv === undefined) context.ivs.fill(frame.iv);
   else frame.ivBytes.set(chosenIv);
-  const sealedLength = plaintext.length + TAG_LENGTH;
+  const sealedLength = lengthOf(plaintext) + TAG_LENGTH;
   if (mode === "detached" && context.aadFraming === "none") {
     const iv = copyBytes(frame.ivBytes);
     const sealed = context.slab.take(sealedLength);
@@ -166,7 +167,7 @@ function sealApart(
   plaintext: Uint8Array,
 ): MaybePromise<SealedText> {
   const prefixLength = mode === "advance" ? SEALED_OFFSET : 0;
-  const blob = new Uint8Array(prefixLength + plaintext.length + TAG_LENGTH);
+  const blob = new Uint8Array(prefixLength + lengthOf(plaintext) + TAG_LENGTH);
   const done = key.sealRun(frame, prefixLength, plaintext, blob, 0);
   const iv = mode === "advance" ? blob.subarray(BLOB_HEADER_LENGTH, SEALED_OFFSET) : copyBytes(frame.ivBytes);
   return answer(done, { ciphertextBlob: blob, iv });
@@ -194,8 +195,9 @@ export function openDetached(
   sealed: Uint8Array,
   aad: Uint8Array,
 ): MaybePromise<Uint8Array> {
-  if (sealed.length <= TAG_LENGTH) throw invalidCiphertext();
-  const key = context.aesGcm(version, sealed.length);
+  const length = lengthOf(sealed);
+  if (length <= TAG_LENGTH) throw invalidCiphertext();
+  const key = context.aesGcm(version, length);
   return key instanceof Promise
     ? openWhenBound(key, context, version, iv, sealed, aad)
     : openWith(key, context, version, iv, sealed, aad);
@@ -271,7 +273,7 @@ export function openBlob(
   aad: Uint8Array,
 ): MaybePromise<Uint8Array> {
   if (version.key.isHardware) refuseOnHardware(context, true);
-  const key = context.aesGcm(version, blob.length);
+  const key = context.aesGcm(version, lengthOf(blob));
   return key instanceof Promise
     ? openBlobWhenBound(key, context, version, blob, aad)
     : openBlobWith(key, context, version, blob, aad);

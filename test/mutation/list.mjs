@@ -49,8 +49,8 @@ export const DEFECTS = [
   {
     name: "decryption tries the newest version only",
     file: SEAL,
-    find: "const key = context.aesGcm(version, blob.length);",
-    replace: "const key = context.aesGcm(version.key.primaryVersion, blob.length);",
+    find: "const key = context.aesGcm(version, lengthOf(blob));",
+    replace: "const key = context.aesGcm(version.key.primaryVersion, lengthOf(blob));",
     tests: [MODEL, CONCURRENCY],
   },
   {
@@ -298,7 +298,7 @@ export const DEFECTS = [
   {
     name: "frame: the zeros of a reused frame are not written again",
     file: "src/envelope/ciphertext-blob.ts",
-    find: "  for (let i = aad.length + 1; i < headerStart; i++) frame[i] = 0;\n",
+    find: "  for (let i = aadLength + 1; i < headerStart; i++) frame[i] = 0;\n",
     replace: "",
     tests: [BLOB, SCRATCH],
   },
@@ -340,9 +340,23 @@ export const DEFECTS = [
   {
     name: "frames: a run that was opened does not displace the end of the frame",
     file: "src/engines/wasm/aes-gcm-messages.ts",
-    find: "    contexts.frameWhole = false;\n",
-    replace: "",
+    find: "    contexts.frameWhole = false;\n    this.#window.set(run",
+    replace: "    this.#window.set(run",
     tests: [FRAMES],
+  },
+  {
+    name: "frames: a call that ended half way leaves its frame in place",
+    file: "src/engines/wasm/aes-gcm-messages.ts",
+    find: "    contexts.frameWhole = false;\n    if (!isPlaced)",
+    replace: "    contexts.frameWhole = true;\n    if (!isPlaced)",
+    tests: [FRAMES],
+  },
+  {
+    name: "frames: the length of a plaintext is what its property says",
+    file: "src/operations/seal.ts",
+    find: "const sealedLength = lengthOf(plaintext) + TAG_LENGTH;",
+    replace: "const sealedLength = plaintext.length + TAG_LENGTH;",
+    tests: ["test/operations/caller-memory.test.ts"],
   },
   {
     name: "frames: the hash of AAD that stays outlives its key",
@@ -885,8 +899,8 @@ export const DEFECTS = [
   {
     name: "RSA: a fault of the kernels leaves their work behind",
     file: "src/engines/wasm/rsa-raw.ts",
-    find: "      this.kernel.rsaSelfTest();\n",
-    replace: "",
+    find: "    if (this.kernel.rsaSelfTest() !== 1) {",
+    replace: "    if (!this.#isDirty) {",
     tests: [RSA],
   },
   {

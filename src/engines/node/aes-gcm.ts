@@ -7,7 +7,7 @@ import {
   createSecretKey,
   type KeyObject,
 } from "node:crypto";
-import { ensureBytes } from "../../bytes.ts";
+import { ensureBytes, lengthOf } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { aesGcmSelfTest } from "../aes-gcm-vectors.ts";
 import type { AesGcm, AesKey, OpenItem, PackedShape, SealItem, TrustedAesKey } from "../engine.ts";
@@ -69,8 +69,9 @@ function sealRaw(
   if (aad !== undefined && aad.length !== 0) context.setAAD(aad);
   out.set(context.update(plaintext), offset);
   context.final();
-  out.set(context.getAuthTag(), offset + plaintext.length);
-  return plaintext.length + TAG_LENGTH;
+  const length = lengthOf(plaintext);
+  out.set(context.getAuthTag(), offset + length);
+  return length + TAG_LENGTH;
 }
 
 function openRaw(
@@ -79,7 +80,7 @@ function openRaw(
   sealed: Uint8Array,
   aad: Uint8Array | undefined,
 ): Buffer | undefined {
-  const length = sealed.length - TAG_LENGTH;
+  const length = lengthOf(sealed) - TAG_LENGTH;
   if (length < 0) return undefined;
   const context = createDecipheriv(cipher, key, iv, { authTagLength: TAG_LENGTH });
   if (aad !== undefined && aad.length !== 0) context.setAAD(aad);
@@ -99,7 +100,7 @@ function importRaw(table: HandleTable<AesSecret>, key: Uint8Array): AesKey {
 }
 
 function sealNew(secret: AesSecret, iv: Uint8Array, plaintext: Uint8Array, aad?: Uint8Array): Uint8Array {
-  const out = new Uint8Array(plaintext.length + TAG_LENGTH);
+  const out = new Uint8Array(lengthOf(plaintext) + TAG_LENGTH);
   sealRaw(secret, iv, plaintext, aad, out, 0);
   return out;
 }

@@ -4,7 +4,7 @@
  * checked by the callers.
  */
 
-import { copyShort } from "../../bytes.ts";
+import { copyShort, lengthOf } from "../../bytes.ts";
 import type { AadFrame } from "../engine.ts";
 import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
@@ -62,13 +62,14 @@ export class MessageRunner {
   }
 
   seal(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Uint8Array {
-    if (plaintext.length > this.#dataCapacity || aad.length > this.#aadCapacity) {
-      const sealed = new Uint8Array(plaintext.length + TAG_LENGTH);
+    const length = lengthOf(plaintext);
+    if (length > this.#dataCapacity || lengthOf(aad) > this.#aadCapacity) {
+      const sealed = new Uint8Array(length + TAG_LENGTH);
       this.#sealChunks(holder, iv, plaintext, aad, sealed, 0);
       return sealed;
     }
     this.#sealInArena(holder, iv, plaintext, aad);
-    return this.#memory.slice(this.#dataStart, this.#dataStart + plaintext.length + TAG_LENGTH);
+    return this.#memory.slice(this.#dataStart, this.#dataStart + length + TAG_LENGTH);
   }
 
   sealTo(
@@ -79,12 +80,13 @@ export class MessageRunner {
     out: Uint8Array,
     offset: number,
   ): void {
-    if (plaintext.length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+    const dataLength = lengthOf(plaintext);
+    if (dataLength > this.#dataCapacity || lengthOf(aad) > this.#aadCapacity) {
       this.#sealChunks(holder, iv, plaintext, aad, out, offset);
       return;
     }
     this.#sealInArena(holder, iv, plaintext, aad);
-    const length = plaintext.length + TAG_LENGTH;
+    const length = dataLength + TAG_LENGTH;
     if (length <= SHORT_LENGTH) copyShort(this.#memory, this.#dataStart, out, offset, length);
     else out.set(this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
   }
@@ -98,7 +100,7 @@ export class MessageRunner {
     out: Uint8Array,
     offset: number,
   ): void {
-    const { length } = plaintext;
+    const length = lengthOf(plaintext);
     const { bytes, iv, ivBytes } = frame;
     const aadLength = bytes.length;
     if (length > this.#dataCapacity || aadLength > this.#aadCapacity) {
@@ -112,10 +114,9 @@ export class MessageRunner {
     const bulk = this.#bulkFor(holder, length);
     const isPlaced =
       contexts.frameWhole && contexts.frame === frame && contexts.frameRevision === frame.revision;
-    if (!isPlaced) {
-      this.#placeFrame(frame);
-      contexts.frameWhole = true;
-    }
+    // Until the kernel has answered: should this call end in between, the next one must not rely on either.
+    contexts.frameWhole = false;
+    if (!isPlaced) this.#placeFrame(frame);
     const toKernel = this.#ivWords;
     const toRun = this.#ivInAad;
     for (let i = 0; i < IV_WORDS; i++) toKernel[i] = toRun[i] = iv[i] as number;
@@ -125,6 +126,7 @@ export class MessageRunner {
     if (sealedLength > contexts.sealedLeft) contexts.sealedLeft = sealedLength;
     const aadStays = isPlaced ? 1 : 0;
     expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aadLength, length, bulk, aadStays));
+    contexts.frameWhole = true;
     if (this.#runSealed !== sealedLength || this.#runPrefix !== prefixLength) {
       const start = this.#windowData - prefixLength;
       this.#run = this.#window.subarray(start, this.#windowData + sealedLength);
@@ -136,7 +138,7 @@ export class MessageRunner {
 
   /** Opens what `sealRun` wrote; see `TrustedAesKey`. */
   openRun(holder: KeyHolder, frame: AadFrame, prefixLength: number, run: Uint8Array): Uint8Array | undefined {
-    const sealedLength = run.length - prefixLength;
+    const sealedLength = lengthOf(run) - prefixLength;
     const length = sealedLength - TAG_LENGTH;
     if (length < 0) return undefined;
     const { bytes } = frame;
@@ -172,26 +174,27 @@ export class MessageRunner {
   /** Puts AAD, or a chunk of it, where the kernel looks for it. */
   #placeAad(aad: Uint8Array): void {
     this.#contexts.frame = undefined;
-    this.#aad.set(aad, this.#aadCapacity - ((aad.length + 15) & ~15));
+    this.#aad.set(aad, this.#aadCapacity - ((lengthOf(aad) + 15) & ~15));
   }
 
   /** Leaves ciphertext ‖ tag, which is public, at the start of the data region. */
   #sealInArena(holder: KeyHolder, iv: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): void {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
-    const bulk = this.#bulkFor(holder, plaintext.length);
+    const length = lengthOf(plaintext);
+    const bulk = this.#bulkFor(holder, length);
     copyIv(this.#iv, iv);
     this.#placeAad(aad);
     this.#data.set(plaintext);
-    const sealedLength = plaintext.length + TAG_LENGTH;
+    const sealedLength = length + TAG_LENGTH;
     if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
-    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, aad.length, plaintext.length, bulk, 0));
+    expectDone(kernel.aesGcmSeal(slot, holder.byteLength, lengthOf(aad), length, bulk, 0));
   }
 
   open(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): Uint8Array | undefined {
-    const length = sealed.length - TAG_LENGTH;
+    const length = lengthOf(sealed) - TAG_LENGTH;
     if (length < 0) return undefined;
-    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+    if (length > this.#dataCapacity || lengthOf(aad) > this.#aadCapacity) {
       const plaintext = new Uint8Array(length);
       return this.#openChunks(holder, iv, sealed, aad, plaintext, 0) ? plaintext : undefined;
     }
@@ -211,10 +214,10 @@ export class MessageRunner {
     out: Uint8Array,
     offset: number,
   ): boolean {
-    const length = sealed.length - TAG_LENGTH;
+    const length = lengthOf(sealed) - TAG_LENGTH;
     if (length < 0) return false;
     let opened: boolean;
-    if (length > this.#dataCapacity || aad.length > this.#aadCapacity) {
+    if (length > this.#dataCapacity || lengthOf(aad) > this.#aadCapacity) {
       opened = this.#openChunks(holder, iv, sealed, aad, out, offset);
     } else {
       opened = this.#openInArena(holder, iv, sealed, aad);
@@ -234,11 +237,12 @@ export class MessageRunner {
   #openInArena(holder: KeyHolder, iv: Uint8Array, sealed: Uint8Array, aad: Uint8Array): boolean {
     const kernel = this.#kernel;
     const slot = this.#contexts.use(holder);
-    const bulk = this.#bulkFor(holder, sealed.length - TAG_LENGTH);
+    const sealedLength = lengthOf(sealed);
+    const bulk = this.#bulkFor(holder, sealedLength - TAG_LENGTH);
     copyIv(this.#iv, iv);
     this.#placeAad(aad);
     this.#data.set(sealed);
-    return kernel.aesGcmOpen(slot, holder.byteLength, aad.length, sealed.length, bulk) === 1;
+    return kernel.aesGcmOpen(slot, holder.byteLength, lengthOf(aad), sealedLength, bulk) === 1;
   }
 
   #sealChunks(
@@ -250,7 +254,7 @@ export class MessageRunner {
     offset: number,
   ): void {
     const kernel = this.#kernel;
-    const { length } = plaintext;
+    const length = lengthOf(plaintext);
     const source = plainView(plaintext);
     const input = safeInput(source, out, offset, length);
     try {
@@ -278,7 +282,7 @@ export class MessageRunner {
     offset: number,
   ): boolean {
     const kernel = this.#kernel;
-    const length = sealed.length - TAG_LENGTH;
+    const length = lengthOf(sealed) - TAG_LENGTH;
     const input = safeInput(plainView(sealed), out, offset, length);
     try {
       this.#startChunks(holder, iv, aad, length);
@@ -309,7 +313,7 @@ export class MessageRunner {
     // The end of the message wipes the region.
     this.#contexts.frame = undefined;
     expectDone(kernel.aesGcmStart(slot, holder.byteLength, bulk));
-    for (let start = 0; start < aad.length; start += this.#aadCapacity) {
+    for (let start = 0; start < lengthOf(aad); start += this.#aadCapacity) {
       const chunk = aad.subarray(start, start + this.#aadCapacity);
       this.#placeAad(chunk);
       expectDone(kernel.aesGcmAad(chunk.length));

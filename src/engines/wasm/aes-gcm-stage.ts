@@ -3,6 +3,7 @@
  * calls. What is collected survives other calls into the kernels, which the arena would not.
  */
 
+import { lengthOf } from "../../bytes.ts";
 import type { AadFrame, SealStage, TrustedAesKey } from "../engine.ts";
 import { TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { AAD_LENGTH, BULK, BULK_MESSAGES, DATA_LENGTH, KEY_LENGTH, OFFSET, SLOT } from "./aes-gcm-batch.ts";
@@ -76,7 +77,7 @@ export class WasmSealStage implements SealStage {
     this.#lastKey = key;
     this.#lastHolder = holder;
     const aadLength = aad.length;
-    const dataLength = plaintext.length;
+    const dataLength = lengthOf(plaintext);
     const length = aadLength + ((dataLength + 15) & ~15) + TAG_LENGTH;
     if (holder === undefined || length > MAX_MESSAGE_LENGTH) return false;
     if (this.#end + length > this.#capacity || this.#count === this.#batchCapacity) this.flush();

@@ -155,6 +155,8 @@ export function rawRsaOf(kernel: RsaKernel): RawRsa {
 export class RawRsa {
   readonly kernel: RsaKernel;
   readonly #private: Slots<RawRsaPrivateKey>;
+  /** An operation ended by a fault, and what it left behind is not cleaned up. */
+  #isDirty = false;
   readonly #public: Slots<RawRsaPublicKey>;
   /** Random bytes on their way to the module. */
   readonly #fresh: Uint8Array<ArrayBuffer> = new Uint8Array(RANDOM_LENGTH);
@@ -303,15 +305,27 @@ export class RawRsa {
    * they worked with is wiped here, and the slots with it.
    */
   #guard(run: () => number, ...keys: readonly (RawRsaPrivateKey | RawRsaPublicKey)[]): number {
+    if (this.#isDirty) this.#clean();
     try {
       return run();
     } catch (cause) {
+      this.#isDirty = true;
       for (const key of keys) this.#evict(key);
-      // Wipes what an operation works with, and writes the tables of the arithmetic anew.
-      this.kernel.rsaSelfTest();
-      this.kernel.rsaWipeBlocks();
+      this.#clean();
       throw new KmsError("InternalFailure", "A fault ended an RSA operation.", { cause });
     }
+  }
+
+  /**
+   * Wipes what an operation works with, and writes the tables of the arithmetic anew. Where it fails, so does every later
+   * operation: public ones, whose results nothing else checks, as well.
+   */
+  #clean(): void {
+    if (this.kernel.rsaSelfTest() !== 1) {
+      throw new KmsError("InternalFailure", "The RSA kernels failed their self-test after a fault.");
+    }
+    this.kernel.rsaWipeBlocks();
+    this.#isDirty = false;
   }
 
   #drawRandom(): void {

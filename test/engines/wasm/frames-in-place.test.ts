@@ -121,4 +121,35 @@ describe.each(["base", "simd"] as const)("frames in the arena of the %s build", 
     expect(memory.includes(marker)).toBe(false);
     engine.close();
   });
+
+  test("are not relied on after a call that ended before the kernel had answered", async () => {
+    const module = new WebAssembly.Module(
+      build === "base" ? await compileKernel() : await compileKernel({ target: build }),
+    );
+    const engine = createWasmEngine({ wasm: module });
+    const aesGcm = served(engine, "aesGcm");
+    const kernel = mainLoader.ofModule(module) as { aesGcmSeal: (...args: number[]) => number };
+    const bound = aesGcm.unsafeBind?.(aesGcm.importKey(new Uint8Array(32).fill(1))) as TrustedAesKey;
+    const frames = new FrameScratch();
+    const seal = (aad: Uint8Array): void => {
+      const frame = frames.frame("advance", HEADERS[0] ?? aad, aad, true);
+      const run = new Uint8Array(84);
+      bound.sealRun(frame, 36, new Uint8Array(32), run, 0);
+      const expected = sealByNode(1, new Uint8Array(frame.ivBytes), new Uint8Array(32), frame.bytes);
+      expect(Buffer.compare(run.subarray(36), expected)).toBe(0);
+    };
+    const [alice, bobby] = [new Uint8Array(43).fill(1), new Uint8Array(43).fill(2)];
+    seal(alice);
+    seal(alice);
+    const { aesGcmSeal } = kernel;
+    kernel.aesGcmSeal = () => {
+      throw new RangeError("the stack is exhausted");
+    };
+    expect(() => seal(bobby)).toThrow(RangeError);
+    kernel.aesGcmSeal = aesGcmSeal;
+    seal(bobby);
+    seal(bobby);
+    seal(bobby);
+    engine.close();
+  });
 });
