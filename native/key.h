@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -36,10 +37,18 @@ class IvHistory {
   std::vector<std::uint64_t> hashes_;
 };
 
+// What a token did with a key of one class and CKA_ID. The pool keeps it beyond the handles, since
+// a second handle stands for the same key.
+struct KeyUse {
+  IvHistory ivs;
+  std::atomic<bool> refused = false;
+};
+
 struct Key {
   std::uint32_t ref = 0;
   KeyQuery query;
   // Set when the key is first found.
+  std::vector<std::uint8_t> found_id;
   CK_KEY_TYPE type = 0;
   // Bytes of an RSA modulus; 0 for other keys.
   std::uint32_t modulus_len = 0;
@@ -49,8 +58,8 @@ struct Key {
   std::atomic<std::uint32_t> epoch = 0;
   std::atomic<bool> copied = false;
   std::atomic<bool> lost = false;
-  std::atomic<bool> refused = false;
-  IvHistory ivs;
+  // Set before the key has a ref.
+  std::shared_ptr<KeyUse> use;
 };
 
 }  // namespace keyplane

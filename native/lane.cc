@@ -13,6 +13,8 @@ namespace keyplane {
 namespace {
 
 constexpr std::uint32_t kLongestRecoveryPauseMs = 1'000;
+// A history takes 64 KiB once the token has made an IV for its key.
+constexpr std::size_t kMaxUses = 1'024;
 
 }  // namespace
 
@@ -234,12 +236,29 @@ void Pool::Resolve(std::uint32_t task, KeyQuery query, std::vector<CK_ATTRIBUTE_
       Lock lock(mutex_);
       key->epoch = tools.epoch;
       if (key->ref == 0) {
+        key->use = UseOf(*key);
         keys_.push_back(key);
         key->ref = static_cast<std::uint32_t>(keys_.size());
       }
     }
     return [key, row](napi_env env) { return ToResolvedKey(env, *key, row); };
   });
+}
+
+// mutex_ is held.
+std::shared_ptr<KeyUse> Pool::UseOf(const Key& key) {
+  // A key without an id goes by its label.
+  const bool named = !key.found_id.empty();
+  auto name = std::make_tuple(key.query.object_class, named,
+                              named ? key.found_id : key.query.label.value_or(Bytes()));
+  if (uses_.size() >= kMaxUses) {
+    std::erase_if(uses_, [](const auto& each) {
+      return each.second.use_count() == 1 && !each.second->refused;
+    });
+  }
+  auto& use = uses_[std::move(name)];
+  if (use == nullptr) use = std::make_shared<KeyUse>();
+  return use;
 }
 
 void Pool::Close(std::uint32_t task, std::uint32_t drain_ms) {

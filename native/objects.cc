@@ -172,6 +172,7 @@ CK_OBJECT_HANDLE LoadKey(LaneTools& tools, Key& key) {
     throw ModuleError("The key has become one of another type", "key-not-found");
   }
   key.type = type;
+  if (key.ref == 0) key.found_id = row[1].value_or(Bytes());
   key.modulus_len = row[3] ? static_cast<std::uint32_t>(row[3]->size()) : 0;
   key.always_authenticate = IsTrue(row[4]);
   key.handle = object;

@@ -165,6 +165,17 @@ class Runner {
   CK_BYTE* output() { return At(arena_, record_.output_offset, record_.output_capacity); }
   CK_BYTE* iv() { return arena_.bytes() + record_.iv_offset; }
 
+  // The IV is zeros before the token is asked, in every mode: a module that ignores the mode uses
+  // what it was given, under which each handle and each process would begin again.
+  bool TokenMakesIv() const {
+    return IsGcm(record_) && record_.op == kEncrypt && record_.iv_mode != kHostIv &&
+           record_.iv_mode != kMessageHostIv;
+  }
+  bool IsNewIv() {
+    const bool made = std::any_of(iv(), iv() + record_.iv_len, [](CK_BYTE b) { return b != 0; });
+    return made && job_.key->use->ivs.Add(iv(), record_.iv_len);
+  }
+
   bool Abandoned() const { return job_.state.load() != JobState::kRunning; }
 
   Answer Random() {
@@ -177,9 +188,7 @@ class Runner {
   // Starts an operation; a context-specific login belongs to it (PKCS #11 2.40, 5.6, C_Login).
   Answer Start(Function function, Init init) {
     CK_MECHANISM mechanism = MakeMechanism(record_, arena_, tools_.short_gcm, parameters_);
-    if (IsGcm(record_) && record_.iv_mode == kTokenIv && record_.op == kEncrypt) {
-      std::memset(iv(), 0, record_.iv_len);
-    }
+    if (TokenMakesIv()) std::memset(iv(), 0, record_.iv_len);
     CK_RV ckr = init(session_.handle, &mechanism, handle_);
     if (ckr == CKR_MECHANISM_PARAM_INVALID && IsGcm(record_) && !tools_.short_gcm) {
       mechanism = MakeMechanism(record_, arena_, true, parameters_);
@@ -252,10 +261,7 @@ class Runner {
               .may_be_done = true};
     }
     Answer answer{.function = function, .output_len = static_cast<std::uint32_t>(len)};
-    if (IsGcm(record_) && record_.op == kEncrypt && record_.iv_mode != kHostIv &&
-        record_.iv_mode != kMessageHostIv && !job_.key->ivs.Add(iv(), record_.iv_len)) {
-      answer.reason = Reason::kDuplicateIv;
-    }
+    if (TokenMakesIv() && !IsNewIv()) answer.reason = Reason::kDuplicateIv;
     return answer;
   }
 
@@ -311,6 +317,7 @@ class Runner {
       if (Abandoned()) return {.next = Next::kAbandon};
     }
     ++session_.num_messages;
+    if (TokenMakesIv()) std::memset(iv(), 0, record_.iv_len);
     GcmMessageParameters parameters{};
     parameters.iv = iv();
     parameters.iv_len = record_.iv_len;

@@ -20,10 +20,12 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "error.h"
@@ -214,6 +216,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void StartLane();
   void RunLane(const std::shared_ptr<Lane>& lane);
   void RunTask(Lane& lane, Task task);
+  std::shared_ptr<KeyUse> UseOf(const Key& key);
   void WantRecovery(CK_RV ckr, Function function);
   void WantRecoveryLocked(CK_RV ckr, Function function);
 
@@ -308,6 +311,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Keys by ref - 1. Released ones stay until nothing is in flight, since jobs point to them.
   std::vector<std::shared_ptr<Key>> keys_;
   std::vector<std::shared_ptr<Key>> released_keys_;
+  // By class and CKA_ID. Those of released keys stay, up to a number of them.
+  std::map<std::tuple<CK_OBJECT_CLASS, bool, std::vector<std::uint8_t>>, std::shared_ptr<KeyUse>>
+      uses_;
 
   // JavaScript thread alone.
   std::uint64_t records_in_flight_ = 0;

@@ -251,7 +251,7 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
     return true;
   }
   Key* key = job.key;
-  if (key != nullptr && key->refused) {
+  if (key != nullptr && key->use->refused) {
     Finish(batch, job, {.reason = Reason::kDuplicateIv}, Status::kRejected, finished);
     return true;
   }
@@ -290,7 +290,7 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
     switch (answer.next) {
       case Next::kSettle:
         if (answer.reason == Reason::kDuplicateIv) {
-          key->refused = true;
+          key->use->refused = true;
           mailbox_->Post({Event::kDuplicateIv, static_cast<double>(key->ref), 0});
         }
         if (answer.ckr == CKR_OK) {

@@ -121,6 +121,63 @@ describe.skipIf(reason !== undefined)("ivMode", () => {
     }
   });
 
+  test("F16: a module that keeps the IV it was given seals nothing, whichever handle asks", async () => {
+    const host = await openToken(newShim());
+    const ids = [random(16), random(16)] as const;
+    for (const id of ids) await host.importKey({ keySpec: "Aliyun_AES_256", keyMaterial: random(32), id });
+    // SoftHSM uses the bytes it finds in pIv.
+    const hsm = await openToken(newShim(), { ivMode: "token-pIv" });
+    await expect(hsm.generateKey({ keySpec: "Aliyun_AES_256" })).rejects.toMatchObject({
+      code: "KeyRefused",
+    });
+    const key = await hsm.key({ id: ids[0] });
+    const second = await hsm.key({ id: ids[0] });
+    for (const handle of [key, key, second]) {
+      await expect(hsm.encrypt(handle, { plaintext: random(8) })).rejects.toMatchObject({
+        code: "KeyRefused",
+      });
+    }
+    await expect(hsm.key({ id: ids[0] })).rejects.toMatchObject({ code: "KeyRefused" });
+    await hsm.key({ id: ids[1] });
+  });
+
+  test("F16: a member that makes no IVs is never asked again for the key, and a group of such members refuses at once", async () => {
+    const [one, two] = [newShim(), newShim()];
+    const members = [
+      await openToken(one, { name: "one", ivMode: "token-pIv" }),
+      await openToken(two, { name: "two" }),
+    ] as const;
+    const id = random(16);
+    const keyMaterial = random(32);
+    await members[1].importKey({ keySpec: "Aliyun_AES_256", keyMaterial, id });
+    const group = Hsm.group(members, { policy: "primary-standby" });
+    const key = await group.key({ id });
+    const { ciphertext, iv = new Uint8Array(0) } = await group.encrypt(key, { plaintext: random(7) });
+    openedBy(keyMaterial, iv, ciphertext, new Uint8Array(0));
+    expect(iv.some((byte) => byte !== 0)).toBe(true);
+    const sealed = one.calls("C_Encrypt");
+    const searches = one.calls("C_FindObjectsInit");
+    expect(sealed).toBeGreaterThan(0);
+    await new Promise((resolve) => setTimeout(resolve, 5200));
+    for (let i = 0; i < 5; i++) await group.encrypt(key, { plaintext: random(7) });
+    expect(one.calls("C_Encrypt")).toBe(sealed);
+    expect(one.calls("C_FindObjectsInit")).toBe(searches);
+
+    const alone = Hsm.group([members[0]], { policy: "primary-standby" });
+    await expect(alone.key({ id })).rejects.toMatchObject({ code: "KeyRefused" });
+    const other = random(16);
+    await members[1].importKey({ keySpec: "Aliyun_AES_256", keyMaterial, id: other });
+    const opened = await alone.key({ id: other });
+    const started = performance.now();
+    for (let i = 0; i < 2; i++) {
+      await expect(alone.encrypt(opened, { plaintext: random(7) })).rejects.toMatchObject({
+        code: "KeyRefused",
+      });
+    }
+    expect(performance.now() - started).toBeLessThan(4000);
+    await group.close({ drainMs: 200 });
+  }, 30_000);
+
   test("a call that goes to another member never takes the IV of the first along", async () => {
     const shims = [newShim(), newShim()] as const;
     shims[0].set({ ivMode: 1 });

@@ -393,6 +393,22 @@ describe("F16: a token that makes the IV", () => {
     expect(await seal()).toMatchObject({ status: STATUS.REJECTED, reason: REASON.DUPLICATE_IV });
   });
 
+  test("none, or the same to a second handle, ends the use of the key", async () => {
+    const { driver, key } = await ready();
+    const seal = (of: typeof key) =>
+      driver.runOne(driver.encrypt(of, randomBytes(8), { ivMode: IV_MODE.TOKEN_PIV }));
+    // SoftHSM uses what it finds.
+    const refused = await seal(key);
+    expect(refused).toMatchObject({ ckr: 0, reason: REASON.DUPLICATE_IV });
+    expect(refused.output).toHaveLength(0);
+    const again = await driver.find("first", CKO.SECRET_KEY);
+    expect(await seal(again)).toMatchObject({ status: STATUS.REJECTED, reason: REASON.DUPLICATE_IV });
+    shim.set({ ivMode: 2 });
+    const second = await driver.importAes("iv maker", randomBytes(32));
+    expect((await seal(second)).reason).toBe(REASON.NONE);
+    expect((await seal(await driver.find("iv maker", CKO.SECRET_KEY))).reason).toBe(REASON.DUPLICATE_IV);
+  });
+
   test("of an old library, whose parameters lack ulIvBits, is served", async () => {
     shim.set({ ivMode: 3 });
     const opened = await open({ limits: ONE_THREAD });

@@ -30,6 +30,8 @@ interface Holder extends GroupMember {
   /** Before this moment (of performance.now) the member is not asked for the key. */
   askAgainAt: number;
   asking: Promise<void> | undefined;
+  /** The member cannot use this key with safety, and is not asked for it any more. */
+  isRefused: boolean;
 }
 
 export class GroupKey implements KeyBackend {
@@ -62,6 +64,7 @@ export class GroupKey implements KeyBackend {
       key: undefined,
       askAgainAt: 0,
       asking: undefined,
+      isRefused: false,
     }));
     const attempts = await Promise.allSettled(
       holders.map(({ member, breaker }) =>
@@ -114,8 +117,8 @@ export class GroupKey implements KeyBackend {
   #choose(tried: readonly Holder[]): Holder | undefined {
     const now = performance.now();
     for (const holder of this.#holders) {
-      if (holder.key === undefined && holder.asking === undefined && now >= holder.askAgainAt)
-        this.#ask(holder);
+      const isAbsent = holder.key === undefined && holder.asking === undefined && !holder.isRefused;
+      if (isAbsent && now >= holder.askAgainAt) this.#ask(holder);
     }
     const able = this.#holders.filter((holder) => holder.key !== undefined && !tried.includes(holder));
     return this.#group.selector.choose(able);
@@ -154,6 +157,7 @@ export class GroupKey implements KeyBackend {
       for (let round = 0; ; ) {
         let holder = this.#choose(asked);
         if (holder?.key === undefined) {
+          if (this.#holders.every(({ isRefused }) => isRefused)) throw failure ?? refused();
           round += 1;
           const wait = Math.min(50 * 2 ** round, 1000);
           if (performance.now() + wait >= end || this.#isReleased) {
@@ -236,6 +240,11 @@ function cancelled(failure: unknown, cause: unknown): HsmError {
   return new HsmError("The call was cancelled.", { code: "Cancelled", outcome, cause });
 }
 
+function refused(): HsmError {
+  const facts = { code: "KeyRefused", outcome: "not-sent" } as const;
+  return new HsmError("Every member of the group repeats IVs of this key or makes none.", facts);
+}
+
 function outOfService(member: Member): HsmError {
   return new HsmError("The HSM cannot be reached.", {
     code: "TokenLost",
@@ -251,5 +260,6 @@ function note(group: Group, holder: Holder, error: unknown): void {
     return;
   }
   holder.askAgainAt = performance.now() + RECHECK_MS;
+  if (error instanceof HsmError && error.code === "KeyRefused") holder.isRefused = true;
   if (error instanceof HsmError) group.onRefused(holder.member.name, error);
 }

@@ -67,7 +67,7 @@ const NOT_SENT: ReadonlyMap<number, HsmErrorCode> = new Map<number, HsmErrorCode
   [REASON.LOST, "TokenLost"],
   [REASON.LOCKED, "LoginFailed"],
   [REASON.KEY_NOT_FOUND, "KeyNotFound"],
-  [REASON.BAD_KEY_REF, "KeyRefused"],
+  [REASON.BAD_KEY_REF, "KeyNotFound"],
   [REASON.SESSION, "TokenLost"],
 ]);
 
@@ -77,8 +77,9 @@ export function judge(addon: Addon, call: TokenCall, answer: TokenAnswer): Verdi
   if (status === STATUS.NOT_SENT) return { code: NOT_SENT.get(reason) ?? "TokenLost", outcome: "not-sent" };
   if (status === STATUS.UNKNOWN) return { code: "Timeout", outcome: "unknown" };
   const isRejected = status === STATUS.REJECTED;
-  if (reason === REASON.DUPLICATE_IV || reason === REASON.BAD_KEY_REF)
+  if (reason === REASON.DUPLICATE_IV)
     return { code: "KeyRefused", outcome: isRejected ? "not-sent" : "failed" };
+  if (reason === REASON.BAD_KEY_REF) return { code: "KeyNotFound", outcome: "not-sent" };
   if (isRejected) return { code: "InvalidArgument", outcome: "not-sent" };
   if (reason === REASON.KEY_NOT_FOUND) return { code: "KeyNotFound", outcome: "failed" };
   if (reason === REASON.BAD_ANSWER) return { code: "DeviceError", outcome: "unknown" };
@@ -101,7 +102,7 @@ const MESSAGES: Readonly<Partial<Record<HsmErrorCode, string>>> = {
   TokenLost: "The HSM cannot be reached.",
   LoginFailed: "The HSM refused the login; no further attempt is made.",
   KeyNotFound: "The HSM has no such key.",
-  KeyRefused: "The key was refused, for the HSM repeated an IV or the key is released.",
+  KeyRefused: "The key was refused, for the HSM repeated an IV or made none.",
   InvalidCiphertext: "The ciphertext cannot be opened.",
   Cancelled: "The call was cancelled.",
   Closed: "This Hsm is closed.",

@@ -120,7 +120,15 @@ export async function servedAlgorithms(
 
 type Run = (call: TokenCall) => Promise<Uint8Array | undefined>;
 
+/**
+ * Seals twice, so that a token that makes its IVs shows that it makes them: the pool refuses a key whose IV comes twice
+ * or is the zeros that the module was given.
+ */
 async function tryGcm(run: (call: TokenCall) => Promise<CallResult>): Promise<boolean> {
+  return (await sealsGcm(run)) && (await sealsGcm(run));
+}
+
+async function sealsGcm(run: (call: TokenCall) => Promise<CallResult>): Promise<boolean> {
   const [iv, aad, plaintext] = [randomBytes(12), randomBytes(20), randomBytes(24)];
   const { output: sealed, iv: used } = await run(gcmCall(OP.ENCRYPT, iv, aad, plaintext, false));
   if (sealed === undefined || sealed.length !== plaintext.length + 16) return false;
