@@ -43,7 +43,10 @@ export interface ConnectOptions {
  * Connects to a worker in which `serveKms` was called, and waits until its Kms is open.
  *
  * Byte arrays of requests are copied once, and the copy is moved to the worker; byte arrays of answers are moved back. A
- * signal rejects the call at once with its reason, and an answer that comes later is zeroed.
+ * signal rejects the call at once with its reason, and an answer that comes later is zeroed. When the worker fails, which
+ * is an error that it does not catch, a message of it that cannot be read, or its end where the platform tells of it, every
+ * call rejects with `ServiceUnavailableTemporary`, those under way and those after; a worker that lives can be connected to
+ * anew.
  *
  * @throws KmsError what opening the Kms ended in; `ServiceUnavailableTemporary` when the worker's script does not run;
  *   `InvalidParameter` for a `setup` that cannot be cloned
@@ -51,25 +54,31 @@ export interface ConnectOptions {
 export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Promise<RemoteKms> {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve, reject) => {
-    const fail = (error: unknown): void => {
-      worker.removeEventListener("error", onError);
+    let calls: Calls | undefined;
+    const release = (): void => worker.removeEventListener("error", onError);
+    const refuse = (error: unknown): void => {
+      release();
       port1.close();
       reject(error);
     };
-    const onError = (): void =>
-      fail(new KmsError("ServiceUnavailableTemporary", "The worker's script does not run."));
+    const onError = (): void => {
+      if (calls === undefined) refuse(unavailable("The worker's script does not run."));
+      else calls.fail();
+    };
     worker.addEventListener("error", onError);
+    port1.addEventListener("close", onError);
+    port1.addEventListener("messageerror", onError);
     port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.type === "open") {
-        worker.removeEventListener("error", onError);
-        resolve(remoteKms(data.engine, new Calls(port1)));
-      } else if (data.type === "refused") fail(errorOf(data.error));
+        calls = new Calls(port1, release);
+        resolve(remoteKms(data.engine, calls));
+      } else if (data.type === "refused") refuse(errorOf(data.error));
     };
     try {
       const hello: Hello = { keyplane: "connect", port: port2, setup: options.setup };
       worker.postMessage(hello, [port2]);
     } catch (cause) {
-      fail(unclonable("setup", cause));
+      refuse(unclonable("setup", cause));
     }
   });
 }
@@ -88,6 +97,14 @@ function unclonable(name: string, cause: unknown): KmsError {
   });
 }
 
+function unavailable(message = "The worker failed."): KmsError {
+  return new KmsError("ServiceUnavailableTemporary", message);
+}
+
+function closed(): KmsError {
+  return new KmsError("Rejected.Closed", "The Kms is closed.");
+}
+
 interface Pending {
   readonly method: RemoteMethod | "close";
   readonly onProgress: ((fraction: number) => void) | undefined;
@@ -101,23 +118,29 @@ class Calls {
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
   #closing: Promise<void> | undefined;
+  #failed = false;
+  readonly #release: () => void;
 
-  constructor(port: MessagePort) {
+  /** `release` is called once, when nothing more is to be heard of the worker. */
+  constructor(port: MessagePort, release: () => void) {
     this.#port = port;
+    this.#release = release;
     port.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
   }
 
   async call(method: RemoteMethod, request: unknown, options: GenerateOptions = {}): Promise<unknown> {
     const { signal, onProgress } = options;
     signal?.throwIfAborted();
-    if (this.#closing !== undefined) throw new KmsError("Rejected.Closed", "The Kms is closed.");
+    if (this.#closing !== undefined) throw closed();
+    if (this.#failed) throw unavailable();
     const { value, transfer } = packRequest(request);
     const id = ++this.#lastId;
     const wantsProgress = onProgress !== undefined;
     try {
       this.#send({ type: "call", id, method, request: value, wantsProgress }, transfer);
     } catch (cause) {
-      wipeBytes(value);
+      // The copies alone: what cannot be sent is among things that were not copied.
+      wipeBytes(transfer);
       throw unclonable("The request", cause);
     }
     const onAbort = (): void => {
@@ -138,11 +161,30 @@ class Calls {
     return this.#closing;
   }
 
+  /** Ends all calls, now and later: whether the worker still does them nobody can tell. */
+  fail(): void {
+    this.#failed = true;
+    this.#rejectAll(unavailable());
+  }
+
   async #close(): Promise<void> {
     const id = ++this.#lastId;
-    this.#send({ type: "close", id });
-    await this.#answer(id, "close", undefined);
-    this.#port.close();
+    try {
+      // A worker that failed and lives on wipes its keys all the same.
+      this.#send({ type: "close", id });
+      if (this.#failed) throw unavailable();
+      await this.#answer(id, "close", undefined);
+    } finally {
+      this.#rejectAll(closed());
+      this.#port.close();
+      this.#release();
+    }
+  }
+
+  #rejectAll(error: KmsError): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(error);
   }
 
   #send(message: ToWorker, transfer: ArrayBuffer[] = []): void {

@@ -1,14 +1,15 @@
 /** The worker's side: opens one Kms when the first page connects, and makes the calls that pages ask for. */
 
-import { ensure } from "../errors.ts";
+import { ensure, KmsError } from "../errors.ts";
 import type { Kms } from "../kms.ts";
 import type { BatchItem } from "../operations/batch.ts";
 import {
   type FromWorker,
   factsOf,
-  type Hello,
   isBatch,
+  isHello,
   isRemoteMethod,
+  isToWorker,
   packResponse,
   type ToWorker,
   wipeBytes,
@@ -21,12 +22,27 @@ export interface KmsWorkerScope {
 
 type Method = (request: unknown, options: object) => Promise<unknown>;
 
+/** A call that was begun, and how to end it early. */
+interface Running {
+  readonly controller: AbortController;
+  readonly ended: Promise<void>;
+}
+
+/** The Kms that pages share, with the calls of all of them. */
+interface Served {
+  readonly kms: Kms;
+  readonly running: Set<Running>;
+  /** Ends the running calls, and answers when each of them has been answered and the Kms is closed. */
+  close(): Promise<void>;
+}
+
 /**
  * Serves a Kms to the pages that connect. Call it while the worker's script is first evaluated, before any `await`: what
  * arrives earlier is lost.
  *
- * @param open opens the Kms, once, when somebody connects; gets what the page gave `connectKms` as `setup`. A failure goes
- *   to that page, and the next one to connect has it tried again
+ * @param open opens the Kms, once, when somebody connects; gets what the page gave `connectKms` as `setup`. A KmsError goes
+ *   to that page, any other error as `InternalFailure` without its text; the next one to connect has it tried again, as has
+ *   one who connects after the Kms was closed
  * @throws KmsError `Rejected.UnsupportedOperation` in a page, where messages may come from anywhere
  */
 export function serveKms(
@@ -38,13 +54,23 @@ export function serveKms(
     "Rejected.UnsupportedOperation",
     "serveKms runs in a worker, not in a page.",
   );
-  let kms: Promise<Kms> | undefined;
-  const openOnce = (setup: unknown): Promise<Kms> => {
-    kms ??= (async () => open(setup))().catch((error: unknown) => {
-      kms = undefined;
-      throw error;
+  let served: Promise<Served> | undefined;
+  let closed: Promise<unknown> = Promise.resolve();
+  const openOnce = (setup: unknown): Promise<Served> => {
+    if (served !== undefined) return served;
+    const opening = (async () => {
+      // The one before may still hold the store.
+      await closed;
+      return share(await open(setup), (closing) => {
+        closed = closing.catch(() => undefined);
+        served = undefined;
+      });
+    })();
+    served = opening;
+    opening.catch(() => {
+      served = undefined;
     });
-    return kms;
+    return opening;
   };
   scope.addEventListener("message", ({ data }) => {
     if (isHello(data)) void serve(data.port, openOnce(data.setup));
@@ -53,55 +79,84 @@ export function serveKms(
   (scope as { start?(): void }).start?.();
 }
 
-function isHello(data: unknown): data is Hello {
-  return typeof data === "object" && data !== null && (data as Partial<Hello>).keyplane === "connect";
+function share(kms: Kms, onClose: (closing: Promise<void>) => void): Served {
+  const running = new Set<Running>();
+  const closeAll = async (): Promise<void> => {
+    const reason = new KmsError("Rejected.Closed", "The Kms is closed.");
+    for (const { controller } of running) controller.abort(reason);
+    // Refuses new calls and wipes the keys now, as it does where it is called directly.
+    const closing = kms.close();
+    onClose(closing);
+    await Promise.allSettled([closing, ...[...running].map(({ ended }) => ended)]);
+    await closing;
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    kms,
+    running,
+    close: () => {
+      closing ??= closeAll();
+      return closing;
+    },
+  };
 }
 
-/** Answers one page until it closes the Kms. */
-async function serve(port: MessagePort, opening: Promise<Kms>): Promise<void> {
+/** Answers one page. */
+async function serve(port: MessagePort, opening: Promise<Served>): Promise<void> {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
     port.postMessage(message, transfer);
-  let kms: Kms;
+  let served: Served;
   try {
-    kms = await opening;
+    served = await opening;
   } catch (error) {
     send({ type: "refused", error: factsOf(error) });
     return;
   }
+  const { kms, running } = served;
   send({ type: "open", engine: kms.engine });
-  const running = new Map<number, AbortController>();
-  const call = async ({ id, method, request, wantsProgress }: ToWorker & { type: "call" }): Promise<void> => {
-    const controller = new AbortController();
-    running.set(id, controller);
+  const controllers = new Map<number, AbortController>();
+  const call = async (
+    { id, method, request, wantsProgress }: ToWorker & { type: "call" },
+    signal: AbortSignal,
+  ): Promise<void> => {
     try {
       ensure(isRemoteMethod(method), "InvalidParameter", "There is no such call.");
       const onProgress = (fraction: number): void => send({ type: "progress", id, fraction });
-      const options = { signal: controller.signal, ...(wantsProgress ? { onProgress } : {}) };
+      const options = { signal, ...(wantsProgress ? { onProgress } : {}) };
       const response = await (kms[method] as Method).call(kms, request, options);
       const { value, transfer } = packResponse(isBatch(method) ? withFacts(response) : response);
       send({ type: "answer", id, response: value }, transfer);
     } catch (error) {
       send({ type: "failure", id, error: factsOf(error) });
     } finally {
-      running.delete(id);
       // The page gave this memory away: it is ours to wipe, and the Kms works on a copy.
       wipeBytes(request);
     }
   };
-  port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-    if (data.type === "call") void call(data);
-    else if (data.type === "cancel") running.get(data.id)?.abort();
-    else void close(data.id);
+  const begin = async (message: ToWorker & { type: "call" }): Promise<void> => {
+    const controller = new AbortController();
+    controllers.set(message.id, controller);
+    const entry: Running = { controller, ended: call(message, controller.signal) };
+    running.add(entry);
+    await entry.ended.finally(() => {
+      running.delete(entry);
+      controllers.delete(message.id);
+    });
   };
-
-  async function close(id: number): Promise<void> {
+  const close = async (id: number): Promise<void> => {
     try {
-      await kms.close();
+      await served.close();
       send({ type: "answer", id, response: undefined });
     } catch (error) {
       send({ type: "failure", id, error: factsOf(error) });
     }
-  }
+  };
+  port.onmessage = ({ data }: MessageEvent<unknown>) => {
+    if (!isToWorker(data)) return;
+    if (data.type === "call") void begin(data);
+    else if (data.type === "cancel") controllers.get(data.id)?.abort();
+    else void close(data.id);
+  };
 }
 
 /** Takes the errors in a batch's answer apart, which the page puts together again. */

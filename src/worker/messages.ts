@@ -110,6 +110,22 @@ export type FromWorker =
   | { readonly type: "failure"; readonly id: number; readonly error: ErrorFacts }
   | { readonly type: "progress"; readonly id: number; readonly fraction: number };
 
+/** Tells whether somebody asks to be connected, and can be answered. */
+export function isHello(data: unknown): data is Hello {
+  const { keyplane, port } = partsOf(data);
+  return keyplane === "connect" && port instanceof MessagePort;
+}
+
+/** Tells a message that can be answered or obeyed from anything else; its method and request are still unchecked. */
+export function isToWorker(data: unknown): data is ToWorker {
+  const { type, id } = partsOf(data);
+  return typeof id === "number" && (type === "call" || type === "cancel" || type === "close");
+}
+
+function partsOf(data: unknown): Readonly<Record<"keyplane" | "port" | "type" | "id", unknown>> {
+  return (typeof data === "object" && data !== null ? data : {}) as ReturnType<typeof partsOf>;
+}
+
 /** What is left of an error on the way: structured clones of errors lose their class and code. */
 export interface ErrorFacts {
   readonly code: KmsErrorCode;
@@ -117,13 +133,16 @@ export interface ErrorFacts {
   readonly requestId: string;
 }
 
-/** Tells an error's facts. What is no KmsError is our own fault or the worker's, and becomes `InternalFailure`. */
+/**
+ * Tells an error's facts. What is no KmsError is our own fault or the worker's, and becomes `InternalFailure` without a word
+ * of its own: such texts quote what they stumbled over (V8's for JSON does), which may be a key file.
+ */
 export function factsOf(error: unknown): ErrorFacts {
   if (error instanceof KmsError) {
     const { code, message, requestId } = error;
     return { code, message, requestId };
   }
-  return { code: "InternalFailure", message: `The worker failed: ${String(error)}`, requestId: "" };
+  return { code: "InternalFailure", message: "The worker failed.", requestId: "" };
 }
 
 export function errorOf({ code, message, requestId }: ErrorFacts): KmsError {
@@ -182,11 +201,23 @@ export function packResponse(response: unknown): Parcel {
   return { value: pack(response), transfer: [...transfer] };
 }
 
-/** Zeroes every byte array below a value; one that was given away has nothing left. */
+/**
+ * Zeroes all bytes below a value, which a page may have nested as it likes, also within itself. What was given away has
+ * nothing left, and takes no `fill`.
+ */
 export function wipeBytes(value: unknown): void {
-  if (typeof value !== "object" || value === null) return;
-  if (value instanceof Uint8Array) value.fill(0);
-  else for (const each of Object.values(value)) wipeBytes(each);
+  const seen = new Set<unknown>();
+  const waiting = [value];
+  while (waiting.length > 0) {
+    const next = waiting.pop();
+    if (typeof next !== "object" || next === null || seen.has(next)) continue;
+    seen.add(next);
+    if (ArrayBuffer.isView(next)) {
+      if (next.byteLength > 0) new Uint8Array(next.buffer, next.byteOffset, next.byteLength).fill(0);
+    } else if (next instanceof ArrayBuffer) {
+      if (next.byteLength > 0) new Uint8Array(next).fill(0);
+    } else for (const each of Object.values(next)) waiting.push(each);
+  }
 }
 
 function isPlain(value: object): boolean {
