@@ -12,12 +12,17 @@ export default {
     engine ??= await loadEngine("wasm");
     if (pathname === "/open") {
       const end = 2 + ((body[0] << 8) | body[1]);
+      if (end === 2 || body.length < end + 12 + 16) return new Response(null, { status: 400 });
       const dataKey = await unwrapDataKey(body.subarray(2, end)); // the one call that leaves this process
-      const key = engine.aesGcm.importKey(dataKey);
-      dataKey.fill(0);
-      const plaintext = engine.aesGcm.open(key, body.subarray(end, end + 12), body.subarray(end + 12));
-      key.destroy();
-      return plaintext === undefined ? new Response(null, { status: 400 }) : new Response(plaintext);
+      let key;
+      try {
+        key = engine.aesGcm.importKey(dataKey);
+        const plaintext = engine.aesGcm.open(key, body.subarray(end, end + 12), body.subarray(end + 12));
+        return plaintext === undefined ? new Response(null, { status: 400 }) : new Response(plaintext);
+      } finally {
+        dataKey.fill(0);
+        key?.destroy();
+      }
     }
     if (pathname === "/verify") {
       const end = 1 + body[0];
