@@ -224,16 +224,23 @@ void Pool::FailQueued(Reason reason, CK_RV ckr, Function function) {
   mailbox_->Post(std::move(finished));
 }
 
-// mutex_ is held. Takes the running job away from a worker, which becomes a zombie.
+// mutex_ is held. Takes the running job away from a worker, which becomes a zombie. Returns false
+// if it is done.
 bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished) {
   if (!worker.busy || worker.zombie) return false;
   Batch& batch = *worker.chunk.batch;
   Job& job = batch.jobs[worker.position.load()];
+  // One that was cancelled is settled already.
+  if (!GiveUp(batch, job, finished) && job.state.load() != JobState::kAbandoned) return false;
+  Steal(worker);
+  MakeZombie(worker);
+  return true;
+}
+
+bool Pool::GiveUp(Batch& batch, Job& job, std::vector<Finished>& finished) {
   if (!job.Take(JobState::kRunning, JobState::kAbandoned)) return false;
   finished.push_back({batch.arena, job.index, 1, Kind::kTimedOut});
   timed_out_.fetch_add(1, std::memory_order_relaxed);
-  Steal(worker);
-  MakeZombie(worker);
   return true;
 }
 
@@ -266,9 +273,12 @@ int Pool::Cancel(const Arena& arena, std::uint32_t index) {
           worker.chunk.batch->jobs[worker.position.load()].index != index) {
         continue;
       }
-      if (Abandon(worker, finished)) {
+      // The worker keeps its place: a call that nobody waits for is not one that hangs, and whoever
+      // cancels often must not take the threads away. At its deadline it becomes a zombie.
+      Batch& batch = *worker.chunk.batch;
+      if (GiveUp(batch, batch.jobs[worker.position.load()], finished)) {
         found = 2;
-        WakeWorkers(1);
+        Steal(worker);
       }
     }
   }

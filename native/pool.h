@@ -186,6 +186,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool ReplaceSession(Session& session, CK_RV& ckr, Function& function);
   void DropSession(Session& session);
   bool SessionIsAlone(CK_RV ckr);
+  void ZombieReturned();
   void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
   std::uint32_t Demand() const;
   void WakeWorkers(std::uint32_t most);
@@ -199,6 +200,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void Finish(Batch& batch, Job& job, const Answer& answer, Status status,
               std::vector<Finished>& finished);
   void FailQueued(Reason reason, CK_RV ckr, Function function);
+  bool GiveUp(Batch& batch, Job& job, std::vector<Finished>& finished);
   bool Abandon(Worker& worker, std::vector<Finished>& finished);
 
   // monitor.cc: deadlines, hanging calls, the governors.

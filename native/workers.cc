@@ -163,7 +163,7 @@ void Pool::RunWorker(Worker& worker) {
       lock.lock();
       worker.opening = false;
       if (std::exchange(worker.zombie, false)) {
-        mailbox_->Post({Event::kZombieReturned, static_cast<double>(--num_zombies_), 0});
+        ZombieReturned();
       }
       if (!opened) OpenFailed(lock, worker, ckr, function);
       if (opened) worker.num_failures = 0;
@@ -183,7 +183,7 @@ void Pool::RunWorker(Worker& worker) {
     worker.chunk = {};
     if (std::exchange(worker.zombie, false)) {
       worker.session.spoilt = true;
-      mailbox_->Post({Event::kZombieReturned, static_cast<double>(--num_zombies_), 0});
+      ZombieReturned();
       if (num_threads_ > ThreadCap()) worker.retire = true;
     } else {
       --active_[job_class];
@@ -200,6 +200,12 @@ void Pool::RunWorker(Worker& worker) {
   workers_.remove_if([&](const Worker& each) { return &each == &worker; });
   --num_threads_;
   quiet_.notify_all();
+}
+
+void Pool::ZombieReturned() {
+  mailbox_->Post({Event::kZombieReturned, static_cast<double>(--num_zombies_), 0});
+  // Its session may be what another one was refused for.
+  max_workers_ = std::min(options_.max_sessions, max_workers_ + 1);
 }
 
 void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {

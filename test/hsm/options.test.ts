@@ -261,10 +261,45 @@ describe.skipIf(reason !== undefined)("signal", () => {
     await expect.poll(() => hsm.stats().members[0]?.running).toBe(1);
     controller.abort();
     await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
-    await expect.poll(() => hsm.stats().members[0]?.zombies).toBe(1);
+    // It keeps its thread: a call that nobody waits for is not yet one that hangs.
+    expect(hsm.stats().members[0]).toMatchObject({ zombies: 0, running: 1 });
+    shim.release();
+    await expect.poll(() => hsm.stats().members[0]?.running).toBe(0);
+    expect(await hsm.generateRandom(4)).toHaveLength(4);
+  });
+
+  test("gives up a cancelled call that hangs at the deadline it had", async () => {
+    const hsm = await openToken(shim, { deadlineMs: 1500 });
+    const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
+    shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    const controller = new AbortController();
+    const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
+    await expect.poll(() => hsm.stats().members[0]?.running).toBe(1);
+    controller.abort();
+    await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
+    await expect.poll(() => hsm.stats().members[0]?.zombies, { timeout: 5000 }).toBe(1);
+    expect(await hsm.generateRandom(4)).toHaveLength(4);
     shim.release();
     await expect.poll(() => hsm.stats().members[0]?.zombies).toBe(0);
-    expect(await hsm.generateRandom(4)).toHaveLength(4);
+  });
+
+  test("costs no sessions, however many calls are cancelled one after another", async () => {
+    const hsm = await openToken(shim, { sessions: { max: 1 } });
+    const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
+    await hsm.encrypt(key, { plaintext: random(4) });
+    const sessions = shim.calls("C_OpenSession");
+    shim.set({ finalUs: 30_000 });
+    for (let i = 0; i < 12; i++) {
+      const controller = new AbortController();
+      const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
+      await expect.poll(() => hsm.stats().members[0]?.running, { interval: 2 }).toBe(1);
+      controller.abort();
+      await expect(call).rejects.toMatchObject({ code: "Cancelled" });
+    }
+    expect(await hsm.encrypt(key, { plaintext: random(4) })).toHaveProperty("ciphertext");
+    expect(hsm.stats().members[0]).toMatchObject({ zombies: 0, maxSessions: 1 });
+    // One that is cancelled between C_EncryptInit and C_Encrypt spoils its session.
+    expect(shim.calls("C_OpenSession") - sessions).toBeLessThanOrEqual(12);
   });
 
   test("that was aborted before sends nothing; one that is aborted after changes nothing", async () => {
