@@ -58,6 +58,9 @@ struct Key {
   std::atomic<std::uint32_t> epoch = 0;
   std::atomic<bool> copied = false;
   std::atomic<bool> lost = false;
+  // When its handle was last called invalid, and in which epoch; 0: never.
+  std::atomic<std::uint32_t> doubted_ms = 0;
+  std::atomic<std::uint32_t> doubted_epoch = 0;
   // Set before the key has a ref.
   std::shared_ptr<KeyUse> use;
 };

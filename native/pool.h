@@ -186,6 +186,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool ReplaceSession(Session& session, CK_RV& ckr, Function& function);
   void DropSession(Session& session);
   bool SessionIsAlone(CK_RV ckr);
+  bool IsUnusable(Key& key, const Session& session, CK_RV ckr);
   void ZombieReturned();
   void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
   std::uint32_t Demand() const;

@@ -23,6 +23,8 @@ constexpr std::uint32_t kReplacePauseMs = 20;
 constexpr std::uint32_t kNewSessionsPauseMs = 1'000;
 constexpr std::uint32_t kMaxOpenFailures = 3;
 constexpr std::uint32_t kCpuSample = 16;
+// A handle that is invalid again so soon after a recovery found it is not mended by another one.
+constexpr std::uint32_t kDoubtMs = 5'000;
 
 std::unique_lock<std::mutex> LockSerial(Module& module) {
   if (!module.serial()) return {};
@@ -311,6 +313,11 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
         Finish(batch, job, answer, Status::kUnknown, finished);
         return false;
       case Next::kRecover:
+        if (key != nullptr && IsUnusable(*key, session, answer.ckr)) {
+          answer.reason = Reason::kKeyNotFound;
+          Finish(batch, job, answer, Status::kDone, finished);
+          return true;
+        }
         return RunLater({worker.chunk.batch, index, index + 1}, answer, finished);
       case Next::kReplace:
         break;
@@ -437,6 +444,24 @@ bool Pool::SessionIsAlone(CK_RV ckr) {
   const auto serial = LockSerial(use_->module());
   CK_SESSION_INFO info{};
   return use_->module().functions()->C_GetSessionInfo(anchor, &info) == CKR_OK &&
+         (!login_required_ || IsUserState(info.state));
+}
+
+// Tells whether a module finds an object and cannot use it, though the login lives. Recoveries,
+// which stop the calls with all other keys, would go on for ever.
+bool Pool::IsUnusable(Key& key, const Session& session, CK_RV ckr) {
+  if (ckr != CKR_KEY_HANDLE_INVALID && ckr != CKR_OBJECT_HANDLE_INVALID) return false;
+  const std::uint32_t now = now_ms();
+  const std::uint32_t epoch = key.epoch;
+  if (key.doubted_ms == 0 || now - key.doubted_ms > kDoubtMs) {
+    key.doubted_epoch = epoch;
+    key.doubted_ms = now;
+    return false;
+  }
+  if (key.doubted_epoch == epoch) return false;
+  const auto serial = LockSerial(use_->module());
+  CK_SESSION_INFO info{};
+  return use_->module().functions()->C_GetSessionInfo(session.handle, &info) == CKR_OK &&
          (!login_required_ || IsUserState(info.state));
 }
 

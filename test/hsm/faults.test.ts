@@ -17,6 +17,7 @@ const CKR = {
   functionFailed: 0x6,
   deviceError: 0x30,
   deviceRemoved: 0x32,
+  keyHandleInvalid: 0x60,
   operationActive: 0x90,
   pinIncorrect: 0xa0,
   pinExpired: 0xa3,
@@ -30,7 +31,7 @@ const reason =
 const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const TOKENS = 24;
+const TOKENS = 32;
 let base: TestModule;
 let used = 0;
 
@@ -251,6 +252,29 @@ describe.skipIf(reason !== undefined)(`faults${reason === undefined ? "" : `: ${
       (early: HsmError) => early,
     );
     expect(["WrongKey", "KeyNotFound"]).toContain(error?.code);
+  });
+
+  test("F13: an object that is found and cannot be used is KeyNotFound after one recovery, and no fault of its member", async () => {
+    const { shims, group } = await newGroup("primary-standby");
+    const key = await group.importKey({ keySpec: "Aliyun_AES_256", keyMaterial: random(32) });
+    const { ciphertext, iv } = await group.encrypt(key, { plaintext: random(9) });
+    const breaker = watch(group, "breaker");
+    const before = group.stats().members[0]?.recoveries ?? 0;
+    shims[0].rule("C_DecryptInit", { action: "failBefore", argument: CKR.keyHandleInvalid });
+    for (let i = 0; i < 4; i++) expect(await group.decrypt(key, { ciphertext, iv })).toHaveLength(9);
+    expect((group.stats().members[0]?.recoveries ?? 0) - before).toBeLessThanOrEqual(2);
+    expect(breaker).toEqual([]);
+    await group.close({ drainMs: 200 });
+
+    const shim = newShim();
+    const hsm = await openToken(shim);
+    const alone = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
+    const sealed = await hsm.encrypt(alone, { plaintext: random(9) });
+    shim.rule("C_DecryptInit", { action: "failBefore", argument: CKR.keyHandleInvalid });
+    for (let i = 0; i < 3; i++) {
+      await expect(hsm.decrypt(alone, sealed)).rejects.toMatchObject({ code: "KeyNotFound" });
+    }
+    expect(hsm.stats().members[0]?.recoveries).toBeLessThanOrEqual(2);
   });
 
   test("F14: thousands of forged ciphertexts are InvalidCiphertext and leave the breaker closed", async () => {
