@@ -11,7 +11,9 @@ namespace keyplane {
 
 constexpr std::size_t kRecordLen = 64;
 
-// Written by JavaScript up to `deadline`, by the addon from `ckr` on.
+// Written by JavaScript up to `deadline`, by the addon from `ckr` on. In a record that is
+// submitted, `ckr` is the login epoch in which the key was looked at; in another one it is not used
+// (kStale). 0: it may be.
 struct Record {
   std::uint8_t op;
   std::uint8_t flags;
@@ -64,6 +66,7 @@ enum class Reason : std::uint8_t {
   kBadAnswer,
   kDuplicateIv,
   kSession,
+  kStale,
 };
 
 enum Result : std::uint8_t { kFreshIv = 1, kRetried = 2 };

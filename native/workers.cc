@@ -284,6 +284,12 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
       const Answer answer{.ckr = CKR_KEY_HANDLE_INVALID, .function = Function::kFindObjects};
       return RunLater({worker.chunk.batch, index, index + 1}, answer, finished);
     }
+    const std::uint32_t wanted = job.record.ckr;
+    if (key != nullptr && wanted != 0 && wanted != key->epoch) {
+      // Under this name there may be another key since.
+      Finish(batch, job, {.reason = Reason::kStale}, Status::kNotSent, finished);
+      return true;
+    }
     Answer answer;
     {
       const auto serial = LockSerial(tools.module);

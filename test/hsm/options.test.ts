@@ -302,6 +302,44 @@ describe.skipIf(reason !== undefined)("signal", () => {
     expect(shim.calls("C_OpenSession") - sessions).toBeLessThanOrEqual(12);
   });
 
+  test("says nothing of a ciphertext that nobody proved", async () => {
+    const hsm = await openToken(shim);
+    const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
+    const sealed = await hsm.encrypt(key, { plaintext: random(4) });
+    shim.rule("C_Decrypt", { action: "failAfter", argument: 0x5 });
+    const before = shim.calls("C_Decrypt");
+    const controller = new AbortController();
+    const call = hsm.decrypt(key, sealed, { signal: controller.signal });
+    const refused = expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "failed" });
+    // Its answer is there before the loop learns of it.
+    for (let i = 0; i < 20; i++) await undefined;
+    while (shim.calls("C_Decrypt") === before);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    controller.abort();
+    await refused;
+  });
+
+  test("ends the wait for a look at the key after a login", async () => {
+    const hsm = await openToken(shim);
+    const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
+    await hsm.recover();
+    shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    const before = shim.calls("C_Encrypt");
+    const controller = new AbortController();
+    const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
+    await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
+    const started = performance.now();
+    controller.abort(new Error("enough"));
+    await expect(call).rejects.toMatchObject({
+      code: "Cancelled",
+      outcome: "not-sent",
+      cause: { message: "enough" },
+    });
+    expect(performance.now() - started).toBeLessThan(3000);
+    shim.release();
+    expect(await hsm.encrypt(key, { plaintext: random(4) })).toHaveProperty("iv");
+  });
+
   test("that was aborted before sends nothing; one that is aborted after changes nothing", async () => {
     const hsm = await openToken(shim);
     const key = await hsm.generateKey({ keySpec: "EC_P256" });

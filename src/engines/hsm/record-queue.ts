@@ -114,6 +114,7 @@ interface Waiting {
   readonly settle: Settle;
   readonly deadline: number;
   readonly keyRef: number;
+  readonly epoch: number;
 }
 
 export class RecordQueue {
@@ -149,10 +150,18 @@ export class RecordQueue {
    *
    * @param deadline in milliseconds of `pool.now()`, at least 1
    * @param settle called once, never before this returns
+   * @param epoch the login epoch in which the key was looked at: in another one the call is not sent; 0 for any
    * @param signal takes the call back: one that waits is not sent, of one in the token nobody knows
    */
-  run(call: TokenCall, keyRef: number, deadline: number, settle: Settle, signal?: AbortSignal): void {
-    if (signal === undefined) this.#run(call, keyRef, deadline, settle);
+  run(
+    call: TokenCall,
+    keyRef: number,
+    deadline: number,
+    settle: Settle,
+    epoch: number,
+    signal?: AbortSignal,
+  ): void {
+    if (signal === undefined) this.#run(call, keyRef, deadline, settle, epoch);
     else if (signal.aborted) {
       queueMicrotask(() => settle({ ...BUSY, reason: REASON.CANCELLED, again: ownCall(call) }));
     } else {
@@ -162,11 +171,11 @@ export class RecordQueue {
         settle(answer);
       };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#run(call, keyRef, deadline, settled);
+      this.#run(call, keyRef, deadline, settled, epoch);
     }
   }
 
-  #run(call: TokenCall, keyRef: number, deadline: number, settle: Settle): void {
+  #run(call: TokenCall, keyRef: number, deadline: number, settle: Settle, epoch: number): void {
     const byteLength = call.input.length + call.outputCapacity;
     if (this.#records >= this.#limits.records || this.#bytes + byteLength > this.#limits.bytes) {
       queueMicrotask(() => settle({ ...BUSY, again: ownCall(call) }));
@@ -174,8 +183,8 @@ export class RecordQueue {
     }
     this.#records += 1;
     this.#bytes += byteLength;
-    if (this.#waiting.length > 0 || !this.#place(call, keyRef, deadline, settle)) {
-      this.#waiting.push({ call: ownCall(call), settle, deadline, keyRef });
+    if (this.#waiting.length > 0 || !this.#place(call, keyRef, deadline, settle, epoch)) {
+      this.#waiting.push({ call: ownCall(call), settle, deadline, keyRef, epoch });
       this.#sweepLater();
     }
     if (this.#isFlushDue) return;
@@ -187,7 +196,7 @@ export class RecordQueue {
   }
 
   /** Writes a call into a slot; false when there is none. */
-  #place(call: TokenCall, keyRef: number, deadline: number, settle: Settle): boolean {
+  #place(call: TokenCall, keyRef: number, deadline: number, settle: Settle, epoch: number): boolean {
     const ivLength = call.iv?.length ?? 0;
     const auxLength = call.aux?.length ?? 0;
     const inputLength = call.input.length;
@@ -227,7 +236,7 @@ export class RecordQueue {
     words[at + 10] = data + outputAt;
     words[at + 11] = call.outputCapacity;
     words[at + 12] = deadline;
-    words[at + 13] = 0;
+    words[at + 13] = epoch;
     words[at + 14] = 0;
     words[at + 15] = 0;
 
@@ -397,8 +406,8 @@ export class RecordQueue {
   /** Gives slots that became free to the calls that wait for one. */
   #resume(): void {
     let placed = 0;
-    for (const { call, settle, deadline, keyRef } of this.#waiting) {
-      if (!this.#place(call, keyRef, deadline, settle)) break;
+    for (const { call, settle, deadline, keyRef, epoch } of this.#waiting) {
+      if (!this.#place(call, keyRef, deadline, settle, epoch)) break;
       call.input.fill(0);
       placed += 1;
     }

@@ -4,6 +4,8 @@
  *      0 op  1 flags  2 hash  3 mgfHash  4 mechanism  8 keyRef  12 tagLength  13 ivMode  14 saltLength
  *     16 iv offset, length  24 aux offset, length  32 input offset, length  40 output offset, capacity  48 deadline
  *     52 ckr  56 outputLength  60 status  61 reason  62 fn  63 result            (from 52 on: written by the addon)
+ *
+ * What is submitted has at 52 the login epoch in which the key was looked at, or 0: in another epoch it is STALE.
  */
 
 export const RECORD_LENGTH = 64;
@@ -32,6 +34,7 @@ export const REASON = {
   BAD_ANSWER: 9,
   DUPLICATE_IV: 10,
   SESSION: 11,
+  STALE: 12,
 } as const;
 
 export const RESULT = { FRESH_IV: 1, RETRIED: 2 } as const;

@@ -16,7 +16,7 @@ import { fromRejection } from "./judge.ts";
 import { FLAG, OP } from "./record.ts";
 import { ownCall, type TokenCall } from "./record-queue.ts";
 import { CURVE_OIDS, type KeyFacts, Templates } from "./templates.ts";
-import type { CallOptions, CallResult, Token } from "./token.ts";
+import { type CallOptions, type CallResult, type CheckedKey, type Token, unlessAborted } from "./token.ts";
 
 /** How to find a key. */
 export interface KeyReference {
@@ -108,9 +108,10 @@ export class TokenKey {
     deadlineMs: number,
     expected?: KeyIdentityCheck,
   ): Promise<TokenKey> {
+    // Before anything is read: what is read later is of this epoch or a later one, where it is looked at again.
+    const epoch = token.epoch;
     const resolved = await resolve(token, reference);
     try {
-      const epoch = token.epoch;
       const known = await readInfo(token, resolved, reference.byteLength);
       const checkValue =
         known.facts.type === "aes" ? await readCheckValue(token, resolved.ref, deadlineMs) : EMPTY;
@@ -143,11 +144,11 @@ export class TokenKey {
       return Promise.reject(new HsmError("The key was released.", facts));
     }
     const prove = (doubtful: TokenCall): Promise<boolean> => this.#prove(doubtful, deadline);
-    const options = { deadline, failFast, prove, signal };
+    const options = { deadline, failFast, prove, signal, checked: this.#checked(deadline, signal) };
     if (this.#checkedEpoch === this.token.epoch) return this.token.execute(call, this.#ref, options);
     // The caller may change its arrays while the key is looked at.
     const own = ownCall(call);
-    return this.#check(deadline).then(
+    return this.#check(deadline, signal).then(
       () => this.token.execute(own, this.#ref, options).finally(() => own.input.fill(0)),
       (error: unknown) => {
         if (failFast) this.token.keepFailedCall(error, own);
@@ -157,12 +158,16 @@ export class TokenKey {
     );
   }
 
+  #checked(deadline: number, signal: AbortSignal | undefined): CheckedKey {
+    return { epoch: () => this.#checkedEpoch, again: () => this.#check(deadline, signal) };
+  }
+
   /** Looks at the key again after a login: an object of the same name may have taken its place. */
-  #check(deadline: number): Promise<void> {
+  #check(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     this.#checking ??= this.#checkNow(deadline).finally(() => {
       this.#checking = undefined;
     });
-    return this.#checking;
+    return signal === undefined ? this.#checking : unlessAborted(this.#checking, signal, this.token.name);
   }
 
   async #checkNow(deadline: number): Promise<void> {
@@ -197,7 +202,8 @@ export class TokenKey {
   }
 
   async #openSample(doubtful: TokenCall, deadline: number): Promise<boolean> {
-    const options = { deadline, failFast: true, prove: () => Promise.resolve(false) };
+    const checked = this.#checked(deadline, undefined);
+    const options = { deadline, failFast: true, prove: () => Promise.resolve(false), checked };
     const name = `${doubtful.mechanism} ${doubtful.hash}`;
     const sample = this.#samples.get(name) ?? (await this.#makeSample(doubtful, options));
     this.#samples.set(name, sample);

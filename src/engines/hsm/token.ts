@@ -8,7 +8,7 @@ import { CKM } from "./constants.ts";
 import { HsmError } from "./hsm-error.ts";
 import { errorOf, fromRejection, judge, type Verdict } from "./judge.ts";
 import { STAT, STAT_COUNT } from "./pool-figures.ts";
-import { EVENT, FLAG, OP, STATE } from "./record.ts";
+import { EVENT, FLAG, OP, REASON, STATE, STATUS } from "./record.ts";
 import {
   type IvMode,
   type QueueLimits,
@@ -48,6 +48,15 @@ export interface CallOptions {
   /** Tries a ciphertext known to be good, for verdicts that only this can settle. */
   readonly prove: (call: TokenCall) => Promise<boolean>;
   readonly signal?: AbortSignal | undefined;
+  /** Absent: whatever key has the ref is used. */
+  readonly checked?: CheckedKey;
+}
+
+/** A key that is used in the login epoch alone in which it was looked at. */
+export interface CheckedKey {
+  epoch(): number;
+  /** Looks at the key again. @throws HsmError `WrongKey` and others */
+  again(): Promise<void>;
 }
 
 /** Undefined `output` means the ciphertext could not be opened. */
@@ -79,6 +88,19 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     };
     const timer = setTimeout(end, milliseconds);
     signal?.addEventListener("abort", end, { once: true });
+  });
+}
+
+/** Follows a promise that others wait for as well, but no longer than until the signal is aborted. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, member: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      const facts = { code: "Cancelled", outcome: "not-sent", member, cause: signal.reason } as const;
+      reject(new HsmError("The call was cancelled.", facts));
+    };
+    if (signal.aborted) end();
+    signal.addEventListener("abort", end, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
   });
 }
 
@@ -205,7 +227,8 @@ export class Token {
       const again = answer.again ?? call;
       void this.#settleFailure(again, keyRef, options, answer, attempt, resolve, reject).catch(reject);
     };
-    this.#queue.run(call, keyRef, options.deadline, settle, options.signal);
+    const epoch = options.checked?.epoch() ?? 0;
+    this.#queue.run(call, keyRef, options.deadline, settle, epoch, options.signal);
   }
 
   async #settleFailure(
@@ -217,9 +240,22 @@ export class Token {
     resolve: (result: CallResult) => void,
     reject: (error: HsmError) => void,
   ): Promise<void> {
+    const { checked, signal } = options;
+    if (checked !== undefined && answer.status === STATUS.NOT_SENT && answer.reason === REASON.STALE) {
+      try {
+        await checked.again();
+      } catch (error) {
+        this.#giveUp(call, error as HsmError, options, reject);
+        return;
+      }
+      this.#attempt(call, keyRef, options, attempt, resolve, reject);
+      return;
+    }
     let verdict: Verdict = judge(this.addon, call, answer);
-    const { signal } = options;
-    if (verdict.isSuspect === true && signal?.aborted !== true) {
+    if (verdict.isSuspect === true && signal?.aborted === true) {
+      // Nobody waits for the proof, and without it this says nothing of the ciphertext.
+      verdict = { code: "Cancelled", outcome: "failed" };
+    } else if (verdict.isSuspect === true) {
       const isSound = await options.prove(call).catch(() => false);
       verdict = isSound
         ? { code: "InvalidCiphertext", outcome: "failed" }
@@ -236,7 +272,10 @@ export class Token {
     const isCancelled = signal?.aborted === true;
     if (isCancelled) verdict = { code: "Cancelled", outcome: verdict.outcome };
     const cause = isCancelled ? signal.reason : undefined;
-    const error = errorOf(this.addon, call, answer, verdict, this.name, cause);
+    this.#giveUp(call, errorOf(this.addon, call, answer, verdict, this.name, cause), options, reject);
+  }
+
+  #giveUp(call: TokenCall, error: HsmError, options: CallOptions, reject: (error: HsmError) => void): void {
     if (options.failFast) this.keepFailedCall(error, call);
     else call.input.fill(0);
     reject(error);
