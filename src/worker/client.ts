@@ -13,6 +13,7 @@ import {
   REMOTE_METHODS,
   type RemoteMethod,
   type ToWorker,
+  webLocks,
   wipeBytes,
 } from "./messages.ts";
 
@@ -44,7 +45,7 @@ export interface ConnectOptions {
  *
  * Byte arrays of requests are copied once, and the copy is moved to the worker; byte arrays of answers are moved back. A
  * signal rejects the call at once with its reason, and an answer that comes later is zeroed. When the worker fails, which
- * is an error that it does not catch, a message of it that cannot be read, or its end where the platform tells of it, every
+ * is an error that it does not catch, a message of it that cannot be read, or its end where the platform has Web Locks, every
  * call rejects with `ServiceUnavailableTemporary`, those under way and those after; a worker that lives can be connected to
  * anew.
  *
@@ -55,7 +56,11 @@ export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Pro
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve, reject) => {
     let calls: Calls | undefined;
-    const release = (): void => worker.removeEventListener("error", onError);
+    const watch = new AbortController();
+    const release = (): void => {
+      worker.removeEventListener("error", onError);
+      watch.abort();
+    };
     const refuse = (error: unknown): void => {
       release();
       port1.close();
@@ -71,6 +76,12 @@ export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Pro
     port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.type === "open") {
         calls = new Calls(port1, release);
+        if (data.life !== undefined) {
+          const { signal } = watch;
+          webLocks()
+            ?.request(data.life, { mode: "shared", signal }, onError)
+            .catch(() => undefined);
+        }
         resolve(remoteKms(data.engine, calls));
       } else if (data.type === "refused") refuse(errorOf(data.error));
     };

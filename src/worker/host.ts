@@ -12,6 +12,7 @@ import {
   isToWorker,
   packResponse,
   type ToWorker,
+  webLocks,
   wipeBytes,
 } from "./messages.ts";
 
@@ -72,11 +73,28 @@ export function serveKms(
     });
     return opening;
   };
+  let life: Promise<string | undefined> | undefined;
   scope.addEventListener("message", ({ data }) => {
-    if (isHello(data)) void serve(data.port, openOnce(data.setup));
+    if (!isHello(data)) return;
+    life ??= holdLife();
+    void serve(data.port, openOnce(data.setup), life);
   });
   // A MessagePort holds messages back until it is started; a worker's own scope has no such thing.
   (scope as { start?(): void }).start?.();
+}
+
+/** Holds a lock for as long as this worker lives, and names it: who waits for it learns that the worker was terminated. */
+async function holdLife(): Promise<string | undefined> {
+  const locks = webLocks();
+  if (locks === undefined) return undefined;
+  const name = `keyplane-worker-${crypto.randomUUID()}`;
+  return new Promise((resolve) => {
+    const hold = (): Promise<never> => {
+      resolve(name);
+      return new Promise(() => undefined);
+    };
+    locks.request(name, hold).catch(() => resolve(undefined));
+  });
 }
 
 function share(kms: Kms, onClose: (closing: Promise<void>) => void): Served {
@@ -102,7 +120,11 @@ function share(kms: Kms, onClose: (closing: Promise<void>) => void): Served {
 }
 
 /** Answers one page. */
-async function serve(port: MessagePort, opening: Promise<Served>): Promise<void> {
+async function serve(
+  port: MessagePort,
+  opening: Promise<Served>,
+  life: Promise<string | undefined>,
+): Promise<void> {
   const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
     port.postMessage(message, transfer);
   let served: Served;
@@ -113,7 +135,7 @@ async function serve(port: MessagePort, opening: Promise<Served>): Promise<void>
     return;
   }
   const { kms, running } = served;
-  send({ type: "open", engine: kms.engine });
+  send({ type: "open", engine: kms.engine, life: await life });
   const controllers = new Map<number, AbortController>();
   const call = async (
     { id, method, request, wantsProgress }: ToWorker & { type: "call" },

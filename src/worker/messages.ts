@@ -104,11 +104,16 @@ export type ToWorker =
   | { readonly type: "close"; readonly id: number };
 
 export type FromWorker =
-  | { readonly type: "open"; readonly engine: Kms["engine"] }
+  | { readonly type: "open"; readonly engine: Kms["engine"]; readonly life: string | undefined }
   | { readonly type: "refused"; readonly error: ErrorFacts }
   | { readonly type: "answer"; readonly id: number; readonly response: unknown }
   | { readonly type: "failure"; readonly id: number; readonly error: ErrorFacts }
   | { readonly type: "progress"; readonly id: number; readonly fraction: number };
+
+/** The Web Locks of a page or worker, where there are any: not in an insecure context, nor in Node 20. */
+export function webLocks(): LockManager | undefined {
+  return (globalThis as { readonly navigator?: { readonly locks?: LockManager } }).navigator?.locks;
+}
 
 /** Tells whether somebody asks to be connected, and can be answered. */
 export function isHello(data: unknown): data is Hello {

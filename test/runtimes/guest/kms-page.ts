@@ -82,7 +82,30 @@ async function keyplaneSuite(_place: string, json: string): Promise<string> {
     is(await codeOf(library, () => kms.listKeys()), "Rejected.Closed", "no request");
     is(new KmsError("Rejected.Closed", "").httpStatus, 409, "status");
   });
-  host.terminate();
+
+  const spec = { keyId: keyIds.aes256, keyPairSpec: "RSA_4096", keyFormat: "DER" } as const;
+  await checks.run("closing it ends calls under way, and who connects then has it opened anew", async () => {
+    const again = await connectKms(host, { setup: { rows, rootKey } });
+    const running = codeOf(library, () => again.generateDataKeyPair(spec));
+    await again.close();
+    is(await running, "Rejected.Closed", "under way");
+  });
+
+  await checks.run("an error that the worker does not catch ends every call", async () => {
+    const again = await connectKms(host, { setup: { rows, rootKey } });
+    const running = codeOf(library, () => again.generateDataKeyPair(spec));
+    host.postMessage("throw");
+    is(await running, "ServiceUnavailableTemporary", "under way");
+    is(await codeOf(library, () => again.listKeys()), "ServiceUnavailableTemporary", "after");
+  });
+
+  await checks.run("terminating the worker ends every call", async () => {
+    const again = await connectKms(host, { setup: { rows, rootKey } });
+    const running = codeOf(library, () => again.generateDataKeyPair(spec));
+    host.terminate();
+    is(await running, "ServiceUnavailableTemporary", "under way");
+    is(await codeOf(library, () => again.close()), "ServiceUnavailableTemporary", "close");
+  });
 
   const { passed, failed } = checks;
   const report: SuiteReport = {

@@ -9,3 +9,7 @@ serveKms((setup) => {
   const { rows, rootKey } = setup as Pick<SuiteRequest, "rows" | "rootKey">;
   return Kms.open({ store: rowsStore(rows) as never, rootKey: { bytes: fromHex(rootKey) } });
 });
+
+addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+  if (data === "throw") throw new Error("thrown for the test");
+});
