@@ -3,7 +3,6 @@
 import { createCipheriv } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileKernel } from "../../../.config/build-wasm.mjs";
 import type { TrustedAesKey } from "../../../src/engines/engine.ts";
 import { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { mainLoader } from "../../../src/engines/wasm/load-kernel.ts";
@@ -105,30 +104,24 @@ describe.each(["base", "simd"] as const)("frames in the arena of the %s build", 
     engine.close();
   });
 
-  test("are wiped from it with the next key that goes", async () => {
-    const module = new WebAssembly.Module(
-      build === "base" ? await compileKernel() : await compileKernel({ target: build }),
-    );
-    const engine = createWasmEngine({ wasm: module });
+  test("are wiped from it with the next key that goes", () => {
+    const engine = createWasmEngine({ build });
     const aesGcm = served(engine, "aesGcm");
     const key = aesGcm.importKey(new Uint8Array(32));
     const marker = Buffer.from("a context that is nobody's business");
     const frame = new FrameScratch().frame("advance", new Uint8Array(24), marker, true);
     aesGcm.unsafeBind?.(key).sealRun(frame, 36, new Uint8Array(32), new Uint8Array(84), 0);
-    const memory = Buffer.from(mainLoader.ofModule(module).memory.buffer);
+    const memory = Buffer.from(mainLoader.best("auto", build).memory.buffer);
     expect(memory.includes(marker)).toBe(true);
     key.destroy();
     expect(memory.includes(marker)).toBe(false);
     engine.close();
   });
 
-  test("are not relied on after a call that ended before the kernel had answered", async () => {
-    const module = new WebAssembly.Module(
-      build === "base" ? await compileKernel() : await compileKernel({ target: build }),
-    );
-    const engine = createWasmEngine({ wasm: module });
+  test("are not relied on after a call that ended before the kernel had answered", () => {
+    const engine = createWasmEngine({ build });
     const aesGcm = served(engine, "aesGcm");
-    const kernel = mainLoader.ofModule(module) as { aesGcmSeal: (...args: number[]) => number };
+    const kernel = mainLoader.best("auto", build) as { aesGcmSeal: (...args: number[]) => number };
     const bound = aesGcm.unsafeBind?.(aesGcm.importKey(new Uint8Array(32).fill(1))) as TrustedAesKey;
     const frames = new FrameScratch();
     const seal = (aad: Uint8Array): void => {
