@@ -224,15 +224,27 @@ std::size_t SetAttributes(LaneTools& tools, Template& match, Template& attribute
   return found.size();
 }
 
-std::size_t DestroyObjects(LaneTools& tools, Template& match) {
+void DestroyObjects(LaneTools& tools, Template& match, std::vector<CK_OBJECT_HANDLE>& destroyed) {
   if (!match.Has(CKA_ID) && !match.Has(CKA_LABEL)) {
     throw ModuleError("What is destroyed must be named by CKA_ID or CKA_LABEL", "bad-argument");
   }
   const auto found = FindObjects(tools, match, kMaxObjects);
   for (const CK_OBJECT_HANDLE object : found) {
     Check("C_DestroyObject", tools.functions.C_DestroyObject(tools.session, object));
+    destroyed.push_back(object);
   }
-  return found.size();
+}
+
+void DestroyCopy(LaneTools& tools, const Key& key) {
+  try {
+    const AttributeRow row = ReadAttributes(tools, key.handle, {CKA_TOKEN, CKA_CLASS, CKA_ID});
+    const bool same = row[0] && !row[0]->empty() && !IsTrue(row[0]) &&
+                      ToUlong(row[1], ~key.query.object_class) == key.query.object_class &&
+                      row[2].value_or(Bytes()) == key.found_id;
+    if (same) tools.functions.C_DestroyObject(tools.session, key.handle);
+  } catch (const ModuleError&) {
+    // It is gone, or goes with its session.
+  }
 }
 
 Bytes WrapKey(LaneTools& tools, CK_MECHANISM_TYPE mechanism, WrapParameter& parameter,

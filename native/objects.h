@@ -59,7 +59,10 @@ void GenerateKeyPair(LaneTools& tools, CK_MECHANISM_TYPE mechanism, Template& pu
                      Template& private_attributes);
 void CreateObject(LaneTools& tools, Template& attributes);
 std::size_t SetAttributes(LaneTools& tools, Template& match, Template& attributes);
-std::size_t DestroyObjects(LaneTools& tools, Template& match);
+// Adds the handles of what was destroyed, before it throws too.
+void DestroyObjects(LaneTools& tools, Template& match, std::vector<CK_OBJECT_HANDLE>& destroyed);
+// Destroys the session copy of a key, if its handle still is that.
+void DestroyCopy(LaneTools& tools, const Key& key);
 Bytes WrapKey(LaneTools& tools, CK_MECHANISM_TYPE mechanism, WrapParameter& parameter,
               const Key& wrapping_key, const Key& key);
 void UnwrapKey(LaneTools& tools, CK_MECHANISM_TYPE mechanism, WrapParameter& parameter,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "clock.h"
+#include "objects.h"
 
 namespace keyplane {
 
@@ -298,11 +299,20 @@ void Pool::ReleaseKey(std::uint32_t ref) {
   }
   // A copy is a session object of the anchor; it would only take room.
   Run(0, false, [key](LaneTools& tools) {
-    if (key->epoch == tools.epoch && key->copied.exchange(false)) {
-      tools.functions.C_DestroyObject(tools.session, key->handle);
-    }
+    if (key->epoch == tools.epoch && key->copied.exchange(false)) DestroyCopy(tools, *key);
     return MakeValue();
   });
+}
+
+void Pool::ForgetCopies(const std::vector<CK_OBJECT_HANDLE>& destroyed) {
+  Lock lock(mutex_);
+  for (const auto* keys : {&keys_, &released_keys_}) {
+    for (const auto& key : *keys) {
+      if (key != nullptr && std::ranges::find(destroyed, key->handle.load()) != destroyed.end()) {
+        key->copied = false;
+      }
+    }
+  }
 }
 
 std::shared_ptr<Key> Pool::FindKey(std::uint32_t ref) {

@@ -121,6 +121,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Gives back what a finished range held.
   void Settle(const Finished& finished);
   void ReleaseKey(std::uint32_t ref);
+  // On the lane: these handles may soon be those of other objects.
+  void ForgetCopies(const std::vector<CK_OBJECT_HANDLE>& destroyed);
   // Returns null for a ref that is not one.
   std::shared_ptr<Key> FindKey(std::uint32_t ref);
   void SetLimits(Class job_class, Limits limits);

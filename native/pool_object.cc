@@ -424,8 +424,16 @@ Napi::Value PoolObject::DestroyObjects(Info info) {
     ThrowType(info.Env(), "destroyObjects takes a template");
     return {};
   }
-  return Run(false, [match](LaneTools& tools) -> MakeValue {
-    const auto count = static_cast<double>(keyplane::DestroyObjects(tools, *match));
+  return Run(false, [match, pool = pool_.get()](LaneTools& tools) -> MakeValue {
+    std::vector<CK_OBJECT_HANDLE> destroyed;
+    try {
+      keyplane::DestroyObjects(tools, *match, destroyed);
+    } catch (...) {
+      pool->ForgetCopies(destroyed);
+      throw;
+    }
+    pool->ForgetCopies(destroyed);
+    const auto count = static_cast<double>(destroyed.size());
     return [count](napi_env env) { return ToNumber(env, count); };
   });
 }

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { PoolOptions } from "../../src/engines/hsm/addon.ts";
+import type { PoolOptions, ResolvedKey } from "../../src/engines/hsm/addon.ts";
 import { EVENT, FLAG, IV_MODE, REASON, RESULT, RING, STATE, STATUS } from "../../src/engines/hsm/record.ts";
 import { loadCLoop } from "../support/c-loop.ts";
 import { requireModule, startModule, type TestModule, whyNot } from "../support/hsm-modules.ts";
@@ -417,6 +417,35 @@ describe("F16: a token that makes the IV", () => {
     expectSealed(await opened.run(plaintexts.map((each) => opened.encrypt(key, each))), plaintexts);
     // Learnt once.
     expect(shim.calls("C_EncryptInit")).toBe(9);
+  });
+});
+
+describe("a session copy", () => {
+  const destructions = async (copy: ResolvedKey, { pool }: Driver): Promise<number> => {
+    const before = shim.calls("C_DestroyObject");
+    pool.releaseKey(copy.ref);
+    // The lane does one thing after another.
+    await pool.mechanisms();
+    return shim.calls("C_DestroyObject") - before;
+  };
+
+  test("is destroyed with its handle, unless it went with its key or the handle is another object's", async () => {
+    const opened = await open();
+    expect(await destructions(await opened.find("first", CKO.SECRET_KEY, true), opened)).toBe(1);
+
+    const unlike = await opened.find("first", CKO.SECRET_KEY, true);
+    expect(unlike.sessionCopy).toBe(true);
+    shim.rule("C_GetAttributeValue", { action: "failBefore", argument: 0x82, times: 1 });
+    expect(await destructions(unlike, opened)).toBe(0);
+    expect(opened.pool.state()).toBe(STATE.READY);
+
+    await opened.importAes("gone", randomBytes(32));
+    const gone = await opened.find("gone", CKO.SECRET_KEY, true);
+    const reads = shim.calls("C_GetAttributeValue");
+    expect(await opened.pool.destroyObjects([[0x102, new TextEncoder().encode("gone")]])).toBe(2);
+    expect(await destructions(gone, opened)).toBe(0);
+    // Its handle is not even asked after.
+    expect(shim.calls("C_GetAttributeValue")).toBe(reads);
   });
 });
 
