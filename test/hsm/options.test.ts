@@ -256,9 +256,10 @@ describe.skipIf(reason !== undefined)("signal", () => {
     const hsm = await openToken(shim);
     const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
     shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    const before = shim.calls("C_Encrypt");
     const controller = new AbortController();
     const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
-    await expect.poll(() => hsm.stats().members[0]?.running).toBe(1);
+    await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
     controller.abort();
     await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
     // It keeps its thread: a call that nobody waits for is not yet one that hangs.
@@ -272,9 +273,10 @@ describe.skipIf(reason !== undefined)("signal", () => {
     const hsm = await openToken(shim, { deadlineMs: 1500 });
     const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
     shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    const before = shim.calls("C_Encrypt");
     const controller = new AbortController();
     const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
-    await expect.poll(() => hsm.stats().members[0]?.running).toBe(1);
+    await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
     controller.abort();
     await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
     await expect.poll(() => hsm.stats().members[0]?.zombies, { timeout: 5000 }).toBe(1);
