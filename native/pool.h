@@ -190,6 +190,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool SessionIsAlone(CK_RV ckr);
   bool IsUnusable(Key& key, const Session& session, CK_RV ckr);
   void ZombieReturned();
+  void Opened(Worker& worker);
   void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
   std::uint32_t Demand() const;
   void WakeWorkers(std::uint32_t most);

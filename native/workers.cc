@@ -168,7 +168,7 @@ void Pool::RunWorker(Worker& worker) {
         ZombieReturned();
       }
       if (!opened) OpenFailed(lock, worker, ckr, function);
-      if (opened) worker.num_failures = 0;
+      if (opened) Opened(worker);
       continue;
     }
     const Range chunk = Claim(worker);
@@ -469,6 +469,16 @@ bool Pool::IsUnusable(Key& key, const Session& session, CK_RV ckr) {
   CK_SESSION_INFO info{};
   return use_->module().functions()->C_GetSessionInfo(session.handle, &info) == CKR_OK &&
          (!login_required_ || IsUserState(info.state));
+}
+
+void Pool::Opened(Worker& worker) {
+  worker.num_failures = 0;
+  // Another thread may have been refused while this session was open and not yet counted.
+  const std::uint32_t num_open =
+      num_sessions_ > num_zombies_ + 1 ? num_sessions_ - num_zombies_ - 1 : 1;
+  if (num_open <= max_workers_) return;
+  max_workers_ = std::min(options_.max_sessions, num_open);
+  mailbox_->Post({Event::kSessionLimit, static_cast<double>(max_workers_), 0});
 }
 
 void Pool::OpenFailed(Lock&, Worker& worker, CK_RV ckr, Function function) {
