@@ -2,7 +2,7 @@
 
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { Hsm, type HsmOptions } from "../../src/hsm.ts";
+import { Hsm, type HsmKey, type HsmOptions } from "../../src/hsm.ts";
 import { requireModule, type TestModule } from "../support/hsm-modules.ts";
 import { expectRefusal, openKms } from "../support/kms.ts";
 import { hasShim, type Shim, shimOver } from "../support/shim.ts";
@@ -31,6 +31,17 @@ function openedBy(key: Uint8Array, iv: Uint8Array, sealed: Uint8Array, aad: Uint
   decipher.setAAD(aad);
   decipher.setAuthTag(sealed.subarray(-16));
   return new Uint8Array(Buffer.concat([decipher.update(sealed.subarray(0, -16)), decipher.final()]));
+}
+
+/** Cancels an encryption that hangs in the token. */
+async function cancelInToken(shim: Shim, hsm: Hsm, key: HsmKey): Promise<void> {
+  shim.rule("C_Encrypt", { action: "hang", times: 1 });
+  const before = shim.calls("C_Encrypt");
+  const controller = new AbortController();
+  const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
+  await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
+  controller.abort();
+  await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
 }
 
 describe.skipIf(reason !== undefined)("ivMode", () => {
@@ -255,13 +266,7 @@ describe.skipIf(reason !== undefined)("signal", () => {
   test("ends the wait for a call in the token, of which nobody knows what became", async () => {
     const hsm = await openToken(shim);
     const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
-    shim.rule("C_Encrypt", { action: "hang", times: 1 });
-    const before = shim.calls("C_Encrypt");
-    const controller = new AbortController();
-    const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
-    await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
-    controller.abort();
-    await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
+    await cancelInToken(shim, hsm, key);
     // It keeps its thread: a call that nobody waits for is not yet one that hangs.
     expect(hsm.stats().members[0]).toMatchObject({ zombies: 0, running: 1 });
     shim.release();
@@ -272,13 +277,7 @@ describe.skipIf(reason !== undefined)("signal", () => {
   test("gives up a cancelled call that hangs at the deadline it had", async () => {
     const hsm = await openToken(shim, { deadlineMs: 1500 });
     const key = await hsm.generateKey({ keySpec: "Aliyun_AES_256" });
-    shim.rule("C_Encrypt", { action: "hang", times: 1 });
-    const before = shim.calls("C_Encrypt");
-    const controller = new AbortController();
-    const call = hsm.encrypt(key, { plaintext: random(4) }, { signal: controller.signal });
-    await expect.poll(() => shim.calls("C_Encrypt")).toBe(before + 1);
-    controller.abort();
-    await expect(call).rejects.toMatchObject({ code: "Cancelled", outcome: "unknown" });
+    await cancelInToken(shim, hsm, key);
     await expect.poll(() => hsm.stats().members[0]?.zombies, { timeout: 5000 }).toBe(1);
     expect(await hsm.generateRandom(4)).toHaveLength(4);
     shim.release();

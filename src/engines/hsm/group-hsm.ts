@@ -6,6 +6,7 @@
 import type { HardwareKeys } from "../hardware-keys.ts";
 import { BaseHsm, KeyHandle } from "./base-hsm.ts";
 import { Breaker, type BreakerOptions } from "./breaker.ts";
+import { tokenMakesIvs } from "./gcm-modes.ts";
 import { GroupKey } from "./group-key.ts";
 import { hardwareKeysOf } from "./hardware-port.ts";
 import type {
@@ -22,7 +23,7 @@ import { HsmError } from "./hsm-error.ts";
 import { isDeviceFault } from "./judge.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats, probe } from "./member-stats.ts";
-import { type TokenCall, tokenMakesIvs } from "./record-queue.ts";
+import type { TokenCall } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import { type GroupPolicy, Selector } from "./selector.ts";
 import type { CallResult, TokenEvent } from "./token.ts";

@@ -7,8 +7,9 @@ import { isDeviceFault } from "./judge.ts";
 import type { Member } from "./member.ts";
 import { ownCall, type TokenCall } from "./record-queue.ts";
 import type { Selector } from "./selector.ts";
-import { type CallResult, pause } from "./token.ts";
+import type { CallResult } from "./token.ts";
 import type { KeyIdentityCheck, KeyInfo, KeyReference, TokenKey } from "./token-key.ts";
+import { pause } from "./waiting.ts";
 
 interface GroupMember {
   readonly member: Member;

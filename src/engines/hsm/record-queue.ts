@@ -8,7 +8,8 @@ import { copyShort } from "../../bytes.ts";
 import { randomBytes } from "../random.ts";
 import type { NativePool } from "./addon.ts";
 import { CKM } from "./constants.ts";
-import { FLAG, IV_MODE, OP, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
+import { GCM_MODES, type IvMode, tokenMakesIvs } from "./gcm-modes.ts";
+import { FLAG, OP, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
 
 /** One call of the token, as bytes and numbers. */
 export interface TokenCall {
@@ -44,22 +45,6 @@ export interface QueueLimits {
   /** Calls that may wait for the token, those it is working on included. */
   readonly records: number;
   readonly bytes: number;
-}
-
-export type IvMode = "host" | "host-message" | "token-pIv" | "token-prefix" | "message";
-
-/** Who makes the IVs of AES-GCM, and the mechanism that stands for it in the token. */
-export const GCM_MODES: Readonly<Record<IvMode, { readonly ivMode: number; readonly mechanism: number }>> = {
-  host: { ivMode: IV_MODE.HOST, mechanism: CKM.aesGcm },
-  "host-message": { ivMode: IV_MODE.MESSAGE_HOST_IV, mechanism: CKM.aesGcm },
-  "token-pIv": { ivMode: IV_MODE.TOKEN_PIV, mechanism: CKM.aesGcm },
-  "token-prefix": { ivMode: IV_MODE.TOKEN_PREFIX, mechanism: CKM.cloudHsmAesGcm },
-  message: { ivMode: IV_MODE.MESSAGE, mechanism: CKM.aesGcm },
-};
-
-/** Tells whether the token makes the IVs. */
-export function tokenMakesIvs(mode: IvMode): boolean {
-  return mode !== "host" && mode !== "host-message";
 }
 
 /** Refused before anything was sent: the queue is full. */

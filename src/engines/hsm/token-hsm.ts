@@ -2,6 +2,7 @@
 
 import type { HardwareKeys } from "../hardware-keys.ts";
 import { BaseHsm, type KeyBackend, KeyHandle } from "./base-hsm.ts";
+import { tokenMakesIvs } from "./gcm-modes.ts";
 import { hardwareKeysOf } from "./hardware-port.ts";
 import type {
   GenerateHsmKeyRequest,
@@ -15,7 +16,7 @@ import type {
 import { HsmError } from "./hsm-error.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats } from "./member-stats.ts";
-import { type TokenCall, tokenMakesIvs } from "./record-queue.ts";
+import type { TokenCall } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import type { CallResult } from "./token.ts";
 import type { TokenKey } from "./token-key.ts";

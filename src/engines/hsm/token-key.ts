@@ -16,7 +16,8 @@ import { fromRejection } from "./judge.ts";
 import { FLAG, OP } from "./record.ts";
 import { ownCall, type TokenCall } from "./record-queue.ts";
 import { CURVE_OIDS, type KeyFacts, Templates } from "./templates.ts";
-import { type CallOptions, type CallResult, type CheckedKey, type Token, unlessAborted } from "./token.ts";
+import type { CallOptions, CallResult, CheckedKey, Token } from "./token.ts";
+import { unlessAborted } from "./waiting.ts";
 
 /** How to find a key. */
 export interface KeyReference {

@@ -5,18 +5,13 @@
 
 import type { Addon, NativePool, PoolOptions, PoolToken } from "./addon.ts";
 import { CKM } from "./constants.ts";
+import { type IvMode, tokenMakesIvs } from "./gcm-modes.ts";
 import { HsmError } from "./hsm-error.ts";
 import { errorOf, fromRejection, judge, type Verdict } from "./judge.ts";
 import { STAT, STAT_COUNT } from "./pool-figures.ts";
 import { EVENT, FLAG, OP, REASON, STATE, STATUS } from "./record.ts";
-import {
-  type IvMode,
-  type QueueLimits,
-  RecordQueue,
-  type TokenAnswer,
-  type TokenCall,
-  tokenMakesIvs,
-} from "./record-queue.ts";
+import { type QueueLimits, RecordQueue, type TokenAnswer, type TokenCall } from "./record-queue.ts";
+import { pause } from "./waiting.ts";
 
 export type PinProvider = () => Promise<Uint8Array>;
 
@@ -75,33 +70,6 @@ const MAX_RECOVERY_MS = 2000;
 /** Full jitter: callers that were refused together do not come back together. Not for secrets. */
 function jittered(milliseconds: number): number {
   return Math.ceil(Math.random() * milliseconds);
-}
-
-/** Waits, but no longer than until the signal is aborted. */
-export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted === true) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = setTimeout(end, milliseconds);
-    signal?.addEventListener("abort", end, { once: true });
-  });
-}
-
-/** Follows a promise that others wait for as well, but no longer than until the signal is aborted. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, member: string): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      const facts = { code: "Cancelled", outcome: "not-sent", member, cause: signal.reason } as const;
-      reject(new HsmError("The call was cancelled.", facts));
-    };
-    if (signal.aborted) end();
-    signal.addEventListener("abort", end, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
-  });
 }
 
 export class Token {
