@@ -9,6 +9,7 @@ import {
   type FromWorker,
   type Hello,
   isBatch,
+  type Opening,
   packRequest,
   REMOTE_METHODS,
   type RemoteMethod,
@@ -38,6 +39,8 @@ export interface ConnectOptions {
    * this page's memory.
    */
   readonly setup?: unknown;
+  /** Ends the wait for the Kms with its reason. The worker is not told, and opens it for whoever connects next. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -47,18 +50,21 @@ export interface ConnectOptions {
  * signal rejects the call at once with its reason, and an answer that comes later is zeroed. When the worker fails, which
  * is an error that it does not catch, a message of it that cannot be read, or its end where the platform has Web Locks, every
  * call rejects with `ServiceUnavailableTemporary`, those under way and those after; a worker that lives can be connected to
- * anew.
+ * anew. A call that came in a message which the worker cannot read rejects likewise, with all that were under way then.
  *
- * @throws KmsError what opening the Kms ended in; `ServiceUnavailableTemporary` when the worker's script does not run;
- *   `InvalidParameter` for a `setup` that cannot be cloned
+ * @throws KmsError what opening the Kms ended in; `ServiceUnavailableTemporary` when the worker's script does not run, or it
+ *   ends before the Kms is open; `InvalidParameter` for a `setup` that cannot be cloned, here or there
  */
 export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Promise<RemoteKms> {
-  const { port1, port2 } = new MessageChannel();
+  const { setup, signal: waiting } = options;
   return new Promise((resolve, reject) => {
+    waiting?.throwIfAborted();
+    const { port1, port2 } = new MessageChannel();
     let calls: Calls | undefined;
     const watch = new AbortController();
     const release = (): void => {
       worker.removeEventListener("error", onError);
+      waiting?.removeEventListener("abort", onAbort);
       watch.abort();
     };
     const refuse = (error: unknown): void => {
@@ -70,27 +76,31 @@ export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Pro
       if (calls === undefined) refuse(unavailable("The worker's script does not run."));
       else calls.fail();
     };
+    const onAbort = (): void => refuse(waiting?.reason);
+    waiting?.addEventListener("abort", onAbort);
     worker.addEventListener("error", onError);
     port1.addEventListener("close", onError);
     port1.addEventListener("messageerror", onError);
     port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      if (data.type === "open") {
+      if (data.type === "alive") {
+        if (data.life === undefined) return;
+        const { signal } = watch;
+        webLocks()
+          ?.request(data.life, { mode: "shared", signal }, onError)
+          .catch(() => undefined);
+      } else if (data.type === "open") {
+        waiting?.removeEventListener("abort", onAbort);
         calls = new Calls(port1, release);
-        if (data.life !== undefined) {
-          const { signal } = watch;
-          webLocks()
-            ?.request(data.life, { mode: "shared", signal }, onError)
-            .catch(() => undefined);
-        }
         resolve(remoteKms(data.engine, calls));
       } else if (data.type === "refused") refuse(errorOf(data.error));
     };
     try {
-      const hello: Hello = { keyplane: "connect", port: port2, setup: options.setup };
-      worker.postMessage(hello, [port2]);
+      port1.postMessage({ type: "open", setup } satisfies Opening);
     } catch (cause) {
       refuse(unclonable("setup", cause));
+      return;
     }
+    worker.postMessage({ keyplane: "connect", port: port2 } satisfies Hello, [port2]);
   });
 }
 
@@ -178,6 +188,15 @@ class Calls {
     this.#rejectAll(unavailable());
   }
 
+  /** Ends the calls under way, one of which never reached the Kms: which one nobody can tell. */
+  #endUnread(): void {
+    for (const [id, { method, reject }] of this.#pending) {
+      if (method === "close") continue;
+      this.#pending.delete(id);
+      reject(unavailable("The worker could not read a message."));
+    }
+  }
+
   async #close(): Promise<void> {
     const id = ++this.#lastId;
     try {
@@ -207,7 +226,8 @@ class Calls {
   }
 
   #receive(message: FromWorker): void {
-    if (message.type === "open" || message.type === "refused") return;
+    if (message.type === "unread") this.#endUnread();
+    if (!("id" in message)) return;
     const pending = this.#pending.get(message.id);
     if (message.type === "progress") {
       pending?.onProgress?.(message.fraction);

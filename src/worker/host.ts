@@ -8,6 +8,7 @@ import {
   factsOf,
   isBatch,
   isHello,
+  isOpening,
   isRemoteMethod,
   isToWorker,
   packResponse,
@@ -77,7 +78,7 @@ export function serveKms(
   scope.addEventListener("message", ({ data }) => {
     if (!isHello(data)) return;
     life ??= holdLife();
-    void serve(data.port, openOnce(data.setup), life);
+    serve(data.port, openOnce, life);
   });
   // A MessagePort holds messages back until it is started; a worker's own scope has no such thing.
   (scope as { start?(): void }).start?.();
@@ -119,23 +120,47 @@ function share(kms: Kms, onClose: (closing: Promise<void>) => void): Served {
   };
 }
 
-/** Answers one page. */
-async function serve(
+type Send = (message: FromWorker, transfer?: ArrayBuffer[]) => void;
+
+/** Listens to one page: first for what the Kms is to be opened with, then for calls. */
+function serve(
   port: MessagePort,
-  opening: Promise<Served>,
+  openOnce: (setup: unknown) => Promise<Served>,
   life: Promise<string | undefined>,
-): Promise<void> {
-  const send = (message: FromWorker, transfer: ArrayBuffer[] = []): void =>
-    port.postMessage(message, transfer);
-  let served: Served;
-  try {
-    served = await opening;
-  } catch (error) {
-    send({ type: "refused", error: factsOf(error) });
-    return;
-  }
+): void {
+  const send: Send = (message, transfer = []) => port.postMessage(message, transfer);
+  let obey: ((message: ToWorker) => void) | undefined;
+  let asked = false;
+  const open = async (opening: () => Promise<Served>): Promise<void> => {
+    asked = true;
+    try {
+      const served = opening();
+      // Whoever waits for the Kms must learn that this worker was terminated meanwhile.
+      send({ type: "alive", life: await life });
+      const { kms } = await served;
+      obey = answerer(await served, send);
+      send({ type: "open", engine: kms.engine });
+    } catch (error) {
+      send({ type: "refused", error: factsOf(error) });
+    }
+  };
+  port.onmessage = ({ data }: MessageEvent<unknown>) => {
+    if (!asked && isOpening(data)) void open(() => openOnce(data.setup));
+    else if (isToWorker(data)) obey?.(data);
+  };
+  port.onmessageerror = () => {
+    if (asked) send({ type: "unread" });
+    else void open(refuseSetup);
+  };
+}
+
+async function refuseSetup(): Promise<never> {
+  throw new KmsError("InvalidParameter", "setup has something that the worker cannot read.");
+}
+
+/** Returns what carries out the messages of one page. */
+function answerer(served: Served, send: Send): (message: ToWorker) => void {
   const { kms, running } = served;
-  send({ type: "open", engine: kms.engine, life: await life });
   const controllers = new Map<number, AbortController>();
   const call = async (
     { id, method, request, wantsProgress }: ToWorker & { type: "call" },
@@ -173,11 +198,10 @@ async function serve(
       send({ type: "failure", id, error: factsOf(error) });
     }
   };
-  port.onmessage = ({ data }: MessageEvent<unknown>) => {
-    if (!isToWorker(data)) return;
-    if (data.type === "call") void begin(data);
-    else if (data.type === "cancel") controllers.get(data.id)?.abort();
-    else void close(data.id);
+  return (message) => {
+    if (message.type === "call") void begin(message);
+    else if (message.type === "cancel") controllers.get(message.id)?.abort();
+    else void close(message.id);
   };
 }
 

@@ -85,10 +85,18 @@ export function isBatch(method: RemoteMethod): boolean {
   return method.endsWith("Batch");
 }
 
-/** The first message, to the worker itself; everything else goes through the port it brings. */
+/**
+ * The first message, to the worker itself; everything else goes through the port it brings, so that this one always can be
+ * read.
+ */
 export interface Hello {
   readonly keyplane: "connect";
   readonly port: MessagePort;
+}
+
+/** The first message through the port; the others follow when the Kms is open. */
+export interface Opening {
+  readonly type: "open";
   readonly setup: unknown;
 }
 
@@ -103,9 +111,12 @@ export type ToWorker =
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "close"; readonly id: number };
 
+/** `alive` comes before `open` or `refused`; `unread` means that one of the calls came in a message that could not be read. */
 export type FromWorker =
-  | { readonly type: "open"; readonly engine: Kms["engine"]; readonly life: string | undefined }
+  | { readonly type: "alive"; readonly life: string | undefined }
+  | { readonly type: "open"; readonly engine: Kms["engine"] }
   | { readonly type: "refused"; readonly error: ErrorFacts }
+  | { readonly type: "unread" }
   | { readonly type: "answer"; readonly id: number; readonly response: unknown }
   | { readonly type: "failure"; readonly id: number; readonly error: ErrorFacts }
   | { readonly type: "progress"; readonly id: number; readonly fraction: number };
@@ -119,6 +130,11 @@ export function webLocks(): LockManager | undefined {
 export function isHello(data: unknown): data is Hello {
   const { keyplane, port } = partsOf(data);
   return keyplane === "connect" && port instanceof MessagePort;
+}
+
+/** Tells whether somebody who is connected asks for the Kms. */
+export function isOpening(data: unknown): data is Opening {
+  return partsOf(data).type === "open";
 }
 
 /** Tells a message that can be answered or obeyed from anything else; its method and request are still unchecked. */

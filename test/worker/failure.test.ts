@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Kms } from "../../src/index.ts";
-import { connectKms, type RemoteKms, serveKms } from "../../src/worker.ts";
+import { connectKms, type KmsWorkerScope, type RemoteKms, serveKms } from "../../src/worker.ts";
 
 const toClose: (() => unknown)[] = [];
 afterEach(() => {
@@ -118,6 +118,38 @@ async function deafWorker(): Promise<{ remote: RemoteKms; page: MessagePort; hos
   return { remote: await connecting, page, host };
 }
 
+/** A scope that shows the port of each page that connects, as the worker has it. */
+function watched(scope: MessagePort, onPort: (port: MessagePort) => void): KmsWorkerScope {
+  return {
+    addEventListener(type, listener) {
+      scope.addEventListener(type, (event) => {
+        listener(event);
+        onPort((event as MessageEvent<{ port: MessagePort }>).data.port);
+      });
+      scope.start();
+    },
+  };
+}
+
+/** Web Locks with one holder and one who waits. */
+class Locks {
+  waiting = 0;
+  release: () => void = () => undefined;
+  #holder: Promise<void> | undefined;
+
+  async request(_name: string, options: unknown, granted: unknown): Promise<unknown> {
+    if (typeof options === "function") {
+      this.#holder = new Promise((resolve) => {
+        this.release = resolve;
+      });
+      return options();
+    }
+    this.waiting += 1;
+    await this.#holder;
+    return (granted as () => unknown)();
+  }
+}
+
 describe("a worker that fails", () => {
   const FAILURES: Record<string, (worker: { page: MessagePort; host: MessagePort }) => void> = {
     "throws an error that nobody catches": ({ page }) => page.dispatchEvent(new Event("error")),
@@ -171,6 +203,37 @@ describe("a worker that fails", () => {
     expect(await codeOf(connectKms(page))).toBe("ServiceUnavailableTemporary");
   });
 
+  test("is refused when it is terminated before the Kms is open, which a lock of it tells", async () => {
+    const locks = new Locks();
+    vi.stubGlobal("navigator", { locks });
+    const { page, scope } = channel();
+    serveKms(() => new Promise<never>(() => undefined), scope);
+    const connecting = codeOf(connectKms(page));
+    await vi.waitFor(() => expect(locks.waiting).toBe(1));
+    locks.release();
+    expect(await connecting).toBe("ServiceUnavailableTemporary");
+  });
+
+  test("is not waited for longer than a signal says", async () => {
+    const { page } = channel();
+    const reason = new Error("enough");
+    expect(await codeOf(connectKms(page, { signal: AbortSignal.abort(reason) }))).toBe(reason);
+    const controller = new AbortController();
+    const connecting = codeOf(connectKms(page, { signal: controller.signal }));
+    controller.abort(reason);
+    expect(await connecting).toBe(reason);
+  });
+
+  test("is not touched by the signal once it is connected", async () => {
+    const { page, scope } = channel();
+    serveKms(() => Kms.open(), scope);
+    const controller = new AbortController();
+    const remote = await connectKms(page, { signal: controller.signal });
+    controller.abort();
+    expect((await remote.generateRandom({ length: 3 })).random.length).toBe(3);
+    await remote.close();
+  });
+
   test("that lives on is asked to close all the same", async () => {
     const { remote, page, host } = await deafWorker();
     const heard: unknown[] = [];
@@ -179,7 +242,35 @@ describe("a worker that fails", () => {
     page.dispatchEvent(new Event("error"));
     expect(await call).toBe("ServiceUnavailableTemporary");
     expect(await codeOf(remote.close())).toBe("ServiceUnavailableTemporary");
-    await vi.waitFor(() => expect(heard).toEqual(["call", "close"]));
+    await vi.waitFor(() => expect(heard).toEqual(["open", "call", "close"]));
+  });
+
+  test("refuses a setup that it cannot read", async () => {
+    const { page, scope } = channel();
+    serveKms(
+      () => Kms.open(),
+      watched(scope, (port) => port.dispatchEvent(new Event("messageerror"))),
+    );
+    expect(await codeOf(connectKms(page))).toBe("InvalidParameter");
+  });
+
+  test("tells of a call that it cannot read, and serves those after", async () => {
+    const { page, scope } = channel();
+    const kms = await Kms.open();
+    const hosts: MessagePort[] = [];
+    serveKms(
+      async () => kms,
+      watched(scope, (port) => hosts.push(port)),
+    );
+    const remote = await connectKms(page);
+    const { started } = slow(kms);
+    const [call, other] = [codeOf(remote.generateRandom({ length: 1 })), codeOf(remote.listKeys())];
+    await vi.waitFor(() => expect(started()).toBe(true));
+    expect(await other).toBe("answered");
+    hosts[0]?.dispatchEvent(new Event("messageerror"));
+    expect(await call).toBe("ServiceUnavailableTemporary");
+    expect(await codeOf(remote.listKeys())).toBe("answered");
+    await remote.close();
   });
 
   test("leaves no listener behind once the Kms is closed", async () => {

@@ -38,8 +38,9 @@ async function stranger(): Promise<Stranger> {
   const { port1: port, port2 } = new MessageChannel();
   const answers: unknown[] = [];
   port.onmessage = ({ data }) => answers.push(data);
-  page.postMessage({ keyplane: "connect", port: port2, setup: undefined }, [port2]);
-  await vi.waitFor(() => expect(answers).toMatchObject([{ type: "open" }]));
+  page.postMessage({ keyplane: "connect", port: port2 }, [port2]);
+  port.postMessage({ type: "open" });
+  await vi.waitFor(() => expect(answers).toMatchObject([{ type: "alive" }, { type: "open" }]));
   answers.length = 0;
   toClose.push(
     () => kms.close(),

@@ -139,10 +139,13 @@ describe("a Kms behind messages", () => {
     toClose.push(() => port1.close());
     const answers: unknown[] = [];
     port1.onmessage = ({ data }) => answers.push(data);
-    page.postMessage({ keyplane: "connect", port: port2, setup: undefined }, [port2]);
+    page.postMessage({ keyplane: "connect", port: port2 }, [port2]);
+    port1.postMessage({ type: "open" });
+    await vi.waitFor(() => expect(answers).toMatchObject([{ type: "alive" }, { type: "open" }]));
     port1.postMessage({ type: "call", id: 1, method: "constructor", request: {}, wantsProgress: false });
     await vi.waitFor(() =>
       expect(answers).toMatchObject([
+        { type: "alive" },
         { type: "open" },
         { type: "failure", id: 1, error: { code: "InvalidParameter" } },
       ]),

@@ -107,6 +107,13 @@ async function keyplaneSuite(_place: string, json: string): Promise<string> {
     is(await codeOf(library, () => again.close()), "ServiceUnavailableTemporary", "close");
   });
 
+  await checks.run("terminating a worker ends the wait for a Kms that is not open yet", async () => {
+    const other = worker("./kms-worker.js");
+    const connecting = codeOf(library, () => connectKms(other, { setup: "never" }));
+    setTimeout(() => other.terminate(), 1500);
+    is(await connecting, "ServiceUnavailableTemporary", "connecting");
+  });
+
   const { passed, failed } = checks;
   const report: SuiteReport = {
     runtime: request.runtime,

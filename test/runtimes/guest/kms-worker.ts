@@ -6,6 +6,7 @@ import type { SuiteRequest } from "./protocol.ts";
 import { fromHex, rowsStore } from "./support.ts";
 
 serveKms((setup) => {
+  if (setup === "never") return new Promise<never>(() => undefined);
   const { rows, rootKey } = setup as Pick<SuiteRequest, "rows" | "rootKey">;
   return Kms.open({ store: rowsStore(rows) as never, rootKey: { bytes: fromHex(rootKey) } });
 });
