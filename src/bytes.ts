@@ -69,7 +69,14 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** Copies a few dozen bytes between arrays that do not overlap; below about 64 this beats `subarray` and `set`. */
+const SET: (this: Uint8Array, source: ArrayLike<number>, offset: number) => void = Uint8Array.prototype.set;
+
+/** Copies an array into another. Quicker than the method, which V8 11 looks up at every call. */
+export function setBytes(target: Uint8Array, source: Uint8Array, offset: number): void {
+  SET.call(target, source, offset);
+}
+
+/** Copies a few bytes between arrays that do not overlap; below about 20 this beats `setBytes`. */
 export function copyShort(
   source: Uint8Array,
   sourceStart: number,

@@ -3,7 +3,7 @@
  * when they hold the same pairs; order does not matter. The layout is docs/ciphertext-blob.md, [CTX-1] to [CTX-7].
  */
 
-import { concatBytes, copyShort } from "../bytes.ts";
+import { concatBytes, copyShort, setBytes } from "../bytes.ts";
 import { KmsError } from "../errors.ts";
 
 /** A map from string to string; `{}` and `{ "": "" }` are contexts of their own, unlike an absent one. */
@@ -245,10 +245,12 @@ export class ContextCache {
     if (!this.#isPlain || last.length - oldLength + length > MAX_JSON_LENGTH / MAX_JSON_EXPANSION)
       return undefined;
     const bytes = new Uint8Array(last.length - oldLength + length);
-    copyShort(last, 0, bytes, 0, start);
+    // What is behind the value as well, where it stays in its place.
+    if (length === oldLength) setBytes(bytes, last, 0);
+    else copyShort(last, 0, bytes, 0, start);
     const end = writeAscii(bytes, start, value);
     if (end === 0) return undefined;
-    copyShort(last, start + 2 + oldLength, bytes, end, bytes.length - end);
+    if (length !== oldLength) copyShort(last, start + 2 + oldLength, bytes, end, bytes.length - end);
     values[changed] = value;
     this.#bytes = bytes;
     return bytes;

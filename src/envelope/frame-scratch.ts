@@ -1,12 +1,10 @@
 /** Builds frames for AES-GCM in one buffer over and over, and keeps of the last one what the next one shares. */
 
-import { copyShort, lengthOf } from "../bytes.ts";
+import { lengthOf, setBytes } from "../bytes.ts";
 import { type FrameMode, frameLength, IV_LENGTH, writeFrame } from "./ciphertext-blob.ts";
 
 /** Room for the frame of the longest aad a caller may give; only contexts beyond ASCII come longer. */
 const BUFFER_LENGTH = 8256;
-/** Up to here a loop copies quicker than `set`. */
-const SHORT_LENGTH = 64;
 const IV_WORDS = 3;
 const NO_IV: Uint8Array = new Uint8Array(IV_LENGTH);
 
@@ -37,8 +35,8 @@ export class FrameScratch {
     this.#aad = undefined;
     this.#header = undefined;
     const length = lengthOf(aad);
-    if (isAround && length === this.#aadLength && length <= SHORT_LENGTH) {
-      copyShort(aad, 0, this.bytes, 0, length);
+    if (isAround && length === this.#aadLength) {
+      setBytes(this.bytes, aad, 0);
     } else {
       this.#write(mode, header, aad, length);
     }

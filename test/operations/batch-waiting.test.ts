@@ -1,7 +1,6 @@
 /** Batches of which some items wait for the store: what the others made does not depend on how long that takes. */
 
 import { expect, test, vi } from "vitest";
-import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { memoryStore } from "../../src/index.ts";
 import { frameOf } from "../support/aad-frame.ts";
 import { openKms, patterned } from "../support/kms.ts";
@@ -47,7 +46,16 @@ test("a Kms that is closed while an item waits keeps what the other items had se
   expect(first?.ok === true && first.value.ciphertextBlob.subarray(36).some((byte) => byte !== 0)).toBe(true);
 });
 
-test("plaintexts that a batch collected are erased once they are sealed, and when they cannot be", () => {
+test("plaintexts that a batch collected are erased once they are sealed, and when they cannot be", async () => {
+  const targets = new Set<Uint8Array>();
+  const original = Uint8Array.prototype.set;
+  const spy = vi.spyOn(Uint8Array.prototype, "set").mockImplementation(function (this: Uint8Array, ...args) {
+    targets.add(this);
+    return original.apply(this, args);
+  });
+  // Loaded anew, because it keeps the method that it finds.
+  vi.resetModules();
+  const { createWasmEngine } = await import("../../src/engines/wasm/inlined.ts");
   const engine = createWasmEngine({ build: "simd" });
   const { aesGcm } = engine;
   if (aesGcm?.unsafeBind === undefined) throw new Error("the wasm engine binds no keys");
@@ -55,12 +63,6 @@ test("plaintexts that a batch collected are erased once they are sealed, and whe
   const bound = aesGcm.unsafeBind(key);
   const stage = bound.borrowStage?.();
   const plaintext = crypto.getRandomValues(new Uint8Array(64));
-  const targets = new Set<Uint8Array>();
-  const original = Uint8Array.prototype.set;
-  const spy = vi.spyOn(Uint8Array.prototype, "set").mockImplementation(function (this: Uint8Array, ...args) {
-    targets.add(this);
-    return original.apply(this, args);
-  });
   const holders = (): number =>
     [...targets].filter((bytes) => Buffer.from(bytes.buffer).includes(Buffer.from(plaintext.subarray(0, 16))))
       .length;

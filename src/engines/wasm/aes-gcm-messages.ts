@@ -4,14 +4,15 @@
  * checked by the callers.
  */
 
-import { copyShort, lengthOf } from "../../bytes.ts";
+import { copyShort, lengthOf, setBytes } from "../../bytes.ts";
 import type { AadFrame } from "../engine.ts";
 import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
 
-/** Up to here a loop copies quicker than a view and `set`. */
-const SHORT_LENGTH = 64;
+/** Up to here a loop copies quicker than `setBytes`, and than a view and `setBytes`. */
+const SHORT_LENGTH = 16;
+const SHORT_VIEW_LENGTH = 64;
 const IV_WORDS: number = IV_LENGTH / 4;
 
 export class MessageRunner {
@@ -87,8 +88,8 @@ export class MessageRunner {
     }
     this.#sealInArena(holder, iv, plaintext, aad);
     const length = dataLength + TAG_LENGTH;
-    if (length <= SHORT_LENGTH) copyShort(this.#memory, this.#dataStart, out, offset, length);
-    else out.set(this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
+    if (length <= SHORT_VIEW_LENGTH) copyShort(this.#memory, this.#dataStart, out, offset, length);
+    else setBytes(out, this.#memory.subarray(this.#dataStart, this.#dataStart + length), offset);
   }
 
   /** Seals under the IV at the end of the frame; see `TrustedAesKey`. */
@@ -121,7 +122,7 @@ export class MessageRunner {
     const toRun = this.#ivInAad;
     for (let i = 0; i < IV_WORDS; i++) toKernel[i] = toRun[i] = iv[i] as number;
     if (length <= SHORT_LENGTH) copyShort(plaintext, 0, this.#memory, this.#dataStart, length);
-    else this.#window.set(plaintext, this.#windowData);
+    else setBytes(this.#window, plaintext, this.#windowData);
     const sealedLength = length + TAG_LENGTH;
     if (sealedLength > contexts.sealedLeft) contexts.sealedLeft = sealedLength;
     const aadStays = isPlaced ? 1 : 0;
@@ -133,7 +134,7 @@ export class MessageRunner {
       this.#runPrefix = prefixLength;
       this.#runSealed = sealedLength;
     }
-    out.set(this.#run, offset);
+    setBytes(out, this.#run, offset);
   }
 
   /** Opens what `sealRun` wrote; see `TrustedAesKey`. */
@@ -154,7 +155,7 @@ export class MessageRunner {
     const bulk = this.#bulkFor(holder, length);
     if (contexts.frame !== frame || contexts.frameRevision !== frame.revision) this.#placeFrame(frame);
     contexts.frameWhole = false;
-    this.#window.set(run, this.#windowData - prefixLength);
+    setBytes(this.#window, run, this.#windowData - prefixLength);
     const toKernel = this.#ivWords;
     const fromRun = this.#ivInAad;
     for (let i = 0; i < IV_WORDS; i++) toKernel[i] = fromRun[i] as number;
@@ -166,7 +167,7 @@ export class MessageRunner {
 
   #placeFrame(frame: AadFrame): void {
     const { bytes, revision } = frame;
-    this.#window.set(bytes, this.#windowData - bytes.length);
+    setBytes(this.#window, bytes, this.#windowData - bytes.length);
     this.#contexts.frame = frame;
     this.#contexts.frameRevision = revision;
   }
@@ -185,7 +186,7 @@ export class MessageRunner {
     const bulk = this.#bulkFor(holder, length);
     copyIv(this.#iv, iv);
     this.#placeAad(aad);
-    this.#data.set(plaintext);
+    setBytes(this.#data, plaintext, 0);
     const sealedLength = length + TAG_LENGTH;
     if (sealedLength > this.#contexts.sealedLeft) this.#contexts.sealedLeft = sealedLength;
     expectDone(kernel.aesGcmSeal(slot, holder.byteLength, lengthOf(aad), length, bulk, 0));
