@@ -1,10 +1,13 @@
 /**
  * AES-GCM over many messages in one call. BATCH describes each in 32 bytes, all of them public:
  *
- *     0            12        16        20          24           28     30          31
- *     │ IV          │ result │ offset │ AAD length │ data length │ slot │ key length │ bulk │
+ *     0            12       14       16       20           24            28     30           31
+ *     │ IV          │ stays │ before │ offset │ AAD length │ data length │ slot │ key length │ bulk │
  *
- * `bulk` is 0, or one more than the number of the key's tables for long messages. `offset` is where the data begin, from the base of the region; the message lies there as gcm-simd.ts wants it.
+ * `stays` is 1 where all blocks of the AAD but the last are those of the message before, else 0; the outcome takes its place.
+ * `before` is how many bytes in front of the data `gather` takes along. `offset` is where the data begin, from the base of the
+ * region; the message lies there as gcm-simd.ts wants it. `bulk` is 0, or one more than the number of the key's tables for
+ * long messages.
  * The vector builds encrypt the counter blocks of neighbours under one key in full groups; nothing is decrypted before
  * its own tag was verified.
  */
@@ -29,6 +32,9 @@ import * as simd from "./gcm-simd";
 
 const DESCRIPTION_LENGTH: usize = 32;
 const RESULT: usize = 12;
+/** What is to be known before the outcome is. */
+const STAYS: usize = RESULT;
+const BEFORE: usize = 14;
 const OFFSET: usize = 16;
 const AAD_LENGTH: usize = 20;
 const DATA_LENGTH: usize = 24;
@@ -51,6 +57,7 @@ export function isDescribed(description: usize, capacity: u32, contextCount: u32
   if (keyLength !== 16 && keyLength !== 24 && keyLength !== 32) return 0;
   if (<u32>load<u16>(description, KEY_FIELD) >= contextCount) return 0;
   if (<u32>load<u8>(description, KEY_FIELD + 3) > AES_GCM_BULK_COUNT) return 0;
+  if (<u64>load<u16>(description, BEFORE) > before) return 0;
   if ((offset & 15) !== 0 || <u64>load<u32>(description, AAD_LENGTH) > offset || before > offset) return 0;
   return offset + ((dataLength + 15) & ~15) + 16 <= <u64>capacity ? 1 : 0;
 }
@@ -81,7 +88,7 @@ function single(description: usize, base: usize, sealing: bool): void {
   } else {
     result = openWhole(context, keyLength, bulk, data, aadLength, dataLength);
   }
-  store<u32>(description, result, RESULT);
+  store<u16>(description, <u16>result, RESULT);
 }
 
 /** Returns where the blocks to hash of a described message begin. Time: public facts alone. */
@@ -158,20 +165,51 @@ function run(base: usize, first: usize, last: usize, blocks: u32, sealing: bool)
         simd.wipeBlocks(data, dataBlocks);
       }
     }
-    store<u32>(each, result, RESULT);
+    store<u16>(each, <u16>result, RESULT);
     keystream += 16 + 16 * <usize>dataBlocks;
   }
   simd.wipeScratch(blocks);
   wipeLanes();
 }
 
-/** Writes to STARTS where eight messages begin if they have `count` blocks each: 1, else 0. Time: public facts alone. */
-function findEight(base: usize, first: usize, last: usize, count: u32): u32 {
-  if (count > LANE_BLOCKS || first + 8 * DESCRIPTION_LENGTH > last) return 0;
+/** Tells whether a message shares AAD with the one before in its run: 1 or 0. Time: public facts alone. */
+function staysOf(each: usize, first: usize): u32 {
+  if (each === first || load<u16>(each, STAYS) === 0) return 0;
+  return load<u32>(each, AAD_LENGTH) === load<u32>(each - DESCRIPTION_LENGTH, AAD_LENGTH) ? 1 : 0;
+}
+
+/**
+ * Returns how many blocks of AAD a message shares with its neighbours, having hashed them to SHARED_HASH where they are
+ * those of the next ones but not of the one before.
+ *
+ * @param shared what this function returned for the message before, public; 0 for the first
+ *
+ * Time: depends on the descriptions alone.
+ */
+function shareHash(base: usize, each: usize, first: usize, last: usize, shared: u32): u32 {
+  if (shared !== 0 && staysOf(each, first) !== 0) return shared;
+  const next: usize = each + DESCRIPTION_LENGTH;
+  const blocks: u32 = simd.blocksOf(load<u32>(each, AAD_LENGTH));
+  if (blocks < 2 || next >= last || staysOf(next, first) === 0) return 0;
+  v128.store(simd.ACCUMULATOR, i64x2(0, 0));
+  simd.absorb(hashStartOf(each, base), blocks - 1);
+  v128.store(simd.SHARED_HASH, v128.load(simd.ACCUMULATOR));
+  return blocks - 1;
+}
+
+/**
+ * Writes to STARTS where eight messages begin, behind the blocks that they share, if they have `count` blocks each from there
+ * on and all or none of them share: 1, else 0.
+ *
+ * Time: public facts alone.
+ */
+function findEight(base: usize, each: usize, first: usize, last: usize, shared: u32, count: u32): u32 {
+  if (count > LANE_BLOCKS || each + 8 * DESCRIPTION_LENGTH > last) return 0;
   for (let i: usize = 0; i < 8; ++i) {
-    const each: usize = first + i * DESCRIPTION_LENGTH;
-    if (hashBlocksOf(each) !== count) return 0;
-    store<u32>(STARTS + 4 * i, <u32>hashStartOf(each, base));
+    const one: usize = each + i * DESCRIPTION_LENGTH;
+    if (hashBlocksOf(one) - shared !== count) return 0;
+    if (i !== 0 && staysOf(one, first) !== (shared !== 0 ? 1 : 0)) return 0;
+    store<u32>(STARTS + 4 * i, <u32>(hashStartOf(one, base) + 16 * <usize>shared));
   }
   return 1;
 }
@@ -185,19 +223,22 @@ function findEight(base: usize, first: usize, last: usize, count: u32): u32 {
 function hashRun(base: usize, first: usize, last: usize): void {
   let mask: usize = AES_GCM_KEYSTREAM;
   let each: usize = first;
+  let shared: u32 = 0;
   const set: usize = bulkOf(load<u8>(first, KEY_FIELD + 3));
   while (each < last) {
-    const count: u32 = hashBlocksOf(each);
-    if (set !== 0 && findEight(base, each, last, count) !== 0) {
-      hashEight(set, count);
+    shared = shareHash(base, each, first, last, shared);
+    const begin: usize = shared !== 0 ? simd.SHARED_HASH : 0;
+    const count: u32 = hashBlocksOf(each) - shared;
+    if (set !== 0 && findEight(base, each, first, last, shared, count) !== 0) {
+      hashEight(set, count, begin);
       for (let lane: usize = 0; lane < 8; ++lane) {
         simd.addBlock(mask, LANES + 16 * lane);
         mask += 16 * <usize>counterBlocksOf(each);
         each += DESCRIPTION_LENGTH;
       }
     } else {
-      v128.store(simd.ACCUMULATOR, i64x2(0, 0));
-      simd.absorb(hashStartOf(each, base), count);
+      v128.store(simd.ACCUMULATOR, begin !== 0 ? v128.load(begin) : i64x2(0, 0));
+      simd.absorb(hashStartOf(each, base) + 16 * <usize>shared, count);
       simd.addBlock(mask, simd.ACCUMULATOR);
       mask += 16 * <usize>counterBlocksOf(each);
       each += DESCRIPTION_LENGTH;
@@ -251,6 +292,30 @@ function copyBytes(to: usize, from: usize, length: u32): void {
 }
 
 /**
+ * Moves sealed messages together: from the base on lies, of each, what is before its data as its description says, ciphertext
+ * and tag.
+ *
+ * @param base start of the region that offsets count from
+ * @param count descriptions, all of them valid, public
+ * @returns 1, or 0 at the first message that does not lie behind all that those before it are moved to
+ *
+ * Time: depends on the descriptions alone.
+ */
+export function gather(base: usize, count: u32): u32 {
+  let to: usize = base;
+  for (let i: u32 = 0; i < count; ++i) {
+    const description: usize = descriptionOf(i);
+    const before: u32 = load<u16>(description, BEFORE);
+    const from: usize = base + <usize>load<u32>(description, OFFSET) - <usize>before;
+    if (from < to) return 0;
+    const length: u32 = before + load<u32>(description, DATA_LENGTH) + TAG_LENGTH;
+    copyBytes(to, from, length);
+    to += <usize>length;
+  }
+  return 1;
+}
+
+/**
  * Seals or opens packed records of iv ‖ aad ‖ data; the results lie end to end at `out`. When opening, a byte of 1 or 0 a
  * record is written to AAD. Records are laid out in WINDOW, some at a time; WINDOW and the records are wiped.
  *
@@ -292,6 +357,7 @@ export function workOnPacked(
       const message: usize = WINDOW + <usize>(i * stride);
       store<u64>(description, load<u64>(from));
       store<u32>(description, load<u32>(from, 8), 8);
+      store<u32>(description, 0, STAYS);
       store<u32>(description, i * stride + aadRoom, OFFSET);
       store<u32>(description, aadLength, AAD_LENGTH);
       store<u32>(description, dataLength, DATA_LENGTH);

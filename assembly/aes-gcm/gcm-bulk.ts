@@ -136,11 +136,16 @@ export function absorbStreams(
  *
  * @param set from `loadBulk`, secret; STARTS holds the addresses of the messages, which may be secret and are only read
  * @param count blocks of each, 1..=LANE_BLOCKS, public
+ * @param begin 16 bytes that the blocks before these hash to, secret; or 0 where there are none
  *
- * Time: depends on count alone. Source: SP 800-38D, 6.4.
+ * Time: depends on count and on whether there is a beginning, which is public. Source: SP 800-38D, 6.4.
  */
-export function hashEight(set: usize, count: u32): void {
+export function hashEight(set: usize, count: u32, begin: usize): void {
   let factors: usize = FACTORS;
+  if (begin !== 0) {
+    const hash = v128.load(begin);
+    for (let i: usize = 0; i < 128; i += 16) v128.store(LANES + i, hash);
+  }
   for (let i: usize = 0; i < <usize>count; ++i) {
     const at: usize = 16 * i;
     store<u32>(POWERS + 4 * i, <u32>(set + (8 - <usize>count + i) * LANE_TABLE_LENGTH));
@@ -151,7 +156,8 @@ export function hashEight(set: usize, count: u32): void {
         at + <usize>load<u32>(four, 4),
         at + <usize>load<u32>(four, 8),
         at + <usize>load<u32>(four, 12),
-        0,
+        // The first block of each takes up what it begins with; four streams, all alike.
+        i === 0 && begin !== 0 ? LANES : 0,
       );
       factors += FACTORS_LENGTH;
     }

@@ -29,6 +29,8 @@ const POWER_TABLE_LENGTH: usize = 512;
 export const ACCUMULATOR: usize = AES_GCM_STATE;
 /** The encrypted first counter block. */
 const TAG_MASK: usize = AES_GCM_STATE + 16;
+/** Of a batch, whose masks lie elsewhere: the hash of AAD that its messages share. */
+export const SHARED_HASH: usize = TAG_MASK;
 /** The computed tag. */
 const COMPUTED: usize = AES_GCM_STATE + 32;
 const RECEIVED: usize = AES_GCM_STATE + 48;

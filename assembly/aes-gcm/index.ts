@@ -23,6 +23,7 @@ import {
   bulkOf,
   contextOf,
   descriptionOf,
+  gather,
   isDescribed,
   messageLength,
   workOnBatch,
@@ -254,6 +255,20 @@ export function aesGcmSealBatch(count: u32): u32 {
   if (isBatch(count) === 0) return 0;
   workOnBatch(DATA, count, true);
   return 1;
+}
+
+/**
+ * Moves the messages that BATCH describes, sealed by `aesGcmSealBatch`, together: from the start of DATA on lies, of each, what
+ * is before its data as its description says, ciphertext and tag.
+ *
+ * @param count 0..=BATCH_CAPACITY, public
+ * @returns 1; or 0 where a description is out of range and nothing was done, or at the first message that lies before the end
+ *   of those gathered before it
+ *
+ * Time: depends on the descriptions alone.
+ */
+export function aesGcmGather(count: u32): u32 {
+  return isBatch(count) === 0 ? 0 : gather(DATA, count);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What the AES-GCM kernel leaves in memory, and that it never writes outside its regions, in every build. */
 
-import { createCipheriv, randomBytes } from "node:crypto";
+import { createCipheriv, randomBytes, randomInt } from "node:crypto";
 import { beforeEach, describe, expect, test } from "vitest";
 
 import { KernelDriver, TARGETS } from "./aes-gcm-kernel.ts";
@@ -139,6 +139,8 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
       () => kernel.aesGcmSealBatch(-1),
       () => kernel.aesGcmSealBatch(1),
       () => kernel.aesGcmOpenBatch(1),
+      () => kernel.aesGcmGather(129),
+      () => kernel.aesGcmGather(1),
       () => kernel.aesGcmSealPacked(256, 32, 1, 0, 0),
       () => kernel.aesGcmSealPacked(0, 31, 1, 0, 0),
       () => kernel.aesGcmSealPacked(0, 32, 1, 0, 0, 17),
@@ -166,11 +168,13 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
         const {
           offset = 16,
           aad = 16,
+          before = 0,
           data = 16,
           slot = 0,
           keyLength = 32,
           bulk = 0,
         } = field as Record<string, number>;
+        view.setUint16(32 * at + 14, before, true);
         view.setUint32(32 * at + 16, offset, true);
         view.setUint32(32 * at + 20, aad, true);
         view.setUint32(32 * at + 24, data, true);
@@ -187,6 +191,7 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
       { offset: 0xfffffff0 },
       { aad: 17 },
       { aad: 0xffffffff },
+      { before: 17 },
       { data: 0x10000 },
       { data: 0xffffffff },
       { offset: 0xfff0, data: 17 },
@@ -199,8 +204,61 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
       const before = driver.arena.slice();
       expect(kernel.aesGcmSealBatch(2), JSON.stringify(change)).toBe(0);
       expect(kernel.aesGcmOpenBatch(2), JSON.stringify(change)).toBe(0);
+      expect(kernel.aesGcmGather(2), JSON.stringify(change)).toBe(0);
       expect(Buffer.compare(driver.arena, before)).toBe(0);
     }
+    // In order as messages, but one lies where the one before is gathered to.
+    for (const change of [{ offset: 16 }, { offset: 48, aad: 32, before: 17 }]) {
+      describeBatch(change as Record<string, number>);
+      expect(kernel.aesGcmGather(2), JSON.stringify(change)).toBe(0);
+    }
+  });
+
+  test("messages of a batch share AAD only with one before them that has as much", () => {
+    const { kernel } = driver;
+    const keys = [random(32), random(32)];
+    for (const [slot, key] of keys.entries()) {
+      driver.loadKey(slot, key);
+      if (kernel.AES_GCM_BULK_COUNT.value > 0) kernel.aesGcmLoadBulk(slot, slot, 32);
+    }
+    const bulk = kernel.AES_GCM_BULK_COUNT.value > 0;
+    const view = new DataView(kernel.memory.buffer, kernel.BATCH.value, 32 * 128);
+    const data = driver.memory.subarray(DATA_START);
+    for (let round = 0; round < 60; round++) {
+      const count = randomInt(1, 40);
+      let at = 0;
+      let shared = random(96);
+      const messages = Array.from({ length: count }, (_, i) => {
+        const aadLength = [80, 80, 80, 80, 80, 80, 80, 80, 80, 16, 96, 0][randomInt(12)] ?? 0;
+        const slot = i < 25 ? 0 : 1;
+        const plaintext = random(randomInt(4) === 0 ? randomInt(60) : 32);
+        // A flag that tells nothing true comes at the first message, at the first of a key and at others' lengths.
+        const stays = i === 0 || randomInt(12) !== 0;
+        if (!stays) shared = random(96);
+        const aad = new Uint8Array([...shared.subarray(0, Math.max(aadLength - 16, 0)), ...random(16)]);
+        return { aad: aad.subarray(0, aadLength), slot, plaintext, iv: random(12), stays };
+      });
+      for (const [i, { aad, slot, plaintext, iv, stays }] of messages.entries()) {
+        data.set(aad, at);
+        const offset = at + aad.length;
+        data.set(plaintext, offset);
+        driver.memory.set(iv, kernel.BATCH.value + 32 * i);
+        view.setUint32(32 * i + 12, stays ? 1 : 0, true);
+        view.setUint32(32 * i + 16, offset, true);
+        view.setUint32(32 * i + 20, aad.length, true);
+        view.setUint32(32 * i + 24, plaintext.length, true);
+        view.setUint32(32 * i + 28, slot | (32 << 16) | (bulk ? (slot + 1) << 24 : 0), true);
+        at = offset + ((plaintext.length + 15) & ~15) + 16;
+      }
+      expect(kernel.aesGcmSealBatch(count)).toBe(1);
+      expect(kernel.aesGcmGather(count)).toBe(1);
+      const expected = messages.map(({ aad, slot, plaintext, iv }) =>
+        sealByNode(keys[slot] as Uint8Array, iv, plaintext, aad),
+      );
+      const whole = Buffer.concat(expected);
+      expect(Buffer.compare(data.subarray(0, whole.length), whole)).toBe(0);
+    }
+    expect(driver.memory.slice(...STATE).every((byte) => byte === 0)).toBe(true);
   });
 
   test.each([1, 5, 130])("%i packed records write their regions alone and leave no plaintext", (count) => {

@@ -40,6 +40,7 @@ export interface AesGcmKernel {
   aesGcmLoadBulk(bulk: number, slot: number, keyLength: number): number;
   aesGcmDropBulk(bulk: number): number;
   aesGcmSealBatch(count: number): number;
+  aesGcmGather(count: number): number;
   aesGcmOpenBatch(count: number): number;
   aesGcmSealPacked(
     slot: number,

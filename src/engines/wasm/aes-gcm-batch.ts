@@ -26,6 +26,8 @@ export const BULK_MESSAGES = 8;
 
 // Fields of a description (assembly/aes-gcm/batch.ts).
 const RESULT = 12;
+export const STAYS: number = RESULT;
+export const BEFORE = 14;
 export const OFFSET = 16;
 export const AAD_LENGTH = 20;
 export const DATA_LENGTH = 24;
@@ -103,6 +105,7 @@ export class BatchRunner {
     for (let j = 0; j < IV_LENGTH; j++) memory[batchStart + at + j] = iv[j] as number;
     region.set(aad, start);
     region.set(data, offset);
+    batch.setUint32(at + STAYS, 0, true);
     batch.setUint32(at + OFFSET, offset, true);
     batch.setUint32(at + AAD_LENGTH, aad.length, true);
     batch.setUint32(at + DATA_LENGTH, direction === "seal" ? data.length : data.length - TAG_LENGTH, true);
@@ -123,7 +126,7 @@ export class BatchRunner {
       const start = dataStart + batch.getUint32(at + OFFSET, true);
       const length = sealing ? message.data.length + TAG_LENGTH : message.data.length - TAG_LENGTH;
       end = start + length;
-      if (batch.getUint32(at + RESULT, true) === 1) results[message.index] = memory.slice(start, end);
+      if (batch.getUint16(at + RESULT, true) === 1) results[message.index] = memory.slice(start, end);
     }
     memory.fill(0, dataStart, end);
   }

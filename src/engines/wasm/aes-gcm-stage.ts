@@ -3,10 +3,20 @@
  * calls. What is collected survives other calls into the kernels, which the arena would not.
  */
 
-import { lengthOf } from "../../bytes.ts";
+import { lengthOf, setBytes } from "../../bytes.ts";
 import type { AadFrame, SealStage, TrustedAesKey } from "../engine.ts";
 import { TAG_LENGTH } from "./aes-gcm-arguments.ts";
-import { AAD_LENGTH, BULK, BULK_MESSAGES, DATA_LENGTH, KEY_LENGTH, OFFSET, SLOT } from "./aes-gcm-batch.ts";
+import {
+  AAD_LENGTH,
+  BEFORE,
+  BULK,
+  BULK_MESSAGES,
+  DATA_LENGTH,
+  KEY_LENGTH,
+  OFFSET,
+  SLOT,
+  STAYS,
+} from "./aes-gcm-batch.ts";
 import { expectDone } from "./aes-gcm-messages.ts";
 import { BATCH_DESCRIPTION_LENGTH, type Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
@@ -25,6 +35,8 @@ interface Waiting {
   aadLength: number;
   dataLength: number;
   prefixLength: number;
+  /** All blocks of the AAD but the last are those of the message before. */
+  stays: boolean;
   out: Uint8Array;
   offset: number;
 }
@@ -45,6 +57,8 @@ export class WasmSealStage implements SealStage {
   readonly #waiting: Waiting[] = [];
   #lastKey: TrustedAesKey | undefined;
   #lastHolder: KeyHolder | undefined;
+  #lastFrame: AadFrame | undefined;
+  #lastRevision = 0;
   #count = 0;
   #end = 0;
 
@@ -66,7 +80,7 @@ export class WasmSealStage implements SealStage {
 
   add(
     key: TrustedAesKey,
-    { bytes: aad }: AadFrame,
+    frame: AadFrame,
     prefixLength: number,
     plaintext: Uint8Array,
     out: Uint8Array,
@@ -74,26 +88,32 @@ export class WasmSealStage implements SealStage {
   ): boolean {
     // Whether the last key still lives is asked when it is used.
     const holder = key === this.#lastKey ? this.#lastHolder : this.#holderOf(key);
-    this.#lastKey = key;
-    this.#lastHolder = holder;
+    const { bytes: aad, revision } = frame;
     const aadLength = aad.length;
     const dataLength = lengthOf(plaintext);
     const length = aadLength + ((dataLength + 15) & ~15) + TAG_LENGTH;
     if (holder === undefined || length > MAX_MESSAGE_LENGTH) return false;
     if (this.#end + length > this.#capacity || this.#count === this.#batchCapacity) this.flush();
+    // Of the first message since the last flush, nothing is before.
+    const stays = frame === this.#lastFrame && revision === this.#lastRevision && holder === this.#lastHolder;
+    this.#lastKey = key;
+    this.#lastHolder = holder;
+    this.#lastFrame = frame;
+    this.#lastRevision = revision;
     const start = this.#end;
     const dataStart = start + aadLength;
-    this.#bytes.set(aad, start);
-    this.#bytes.set(plaintext, dataStart);
+    setBytes(this.#bytes, aad, start);
+    setBytes(this.#bytes, plaintext, dataStart);
     const known = this.#waiting[this.#count];
     if (known === undefined) {
-      this.#waiting.push({ holder, dataStart, aadLength, dataLength, prefixLength, out, offset });
+      this.#waiting.push({ holder, dataStart, aadLength, dataLength, prefixLength, stays, out, offset });
     } else {
       known.holder = holder;
       known.dataStart = dataStart;
       known.aadLength = aadLength;
       known.dataLength = dataLength;
       known.prefixLength = prefixLength;
+      known.stays = stays;
       known.out = out;
       known.offset = offset;
     }
@@ -116,8 +136,9 @@ export class WasmSealStage implements SealStage {
           bulk = this.#bulkFrom(i, message.holder);
         this.#describe(i, message, slot, bulk);
       }
-      data.set(this.#bytes.subarray(0, end));
+      setBytes(data, this.#bytes.subarray(0, end), 0);
       expectDone(this.#kernel.aesGcmSealBatch(this.#count));
+      expectDone(this.#kernel.aesGcmGather(this.#count));
       this.#copyOut();
     } finally {
       memory.fill(0, dataStart, dataStart + end);
@@ -126,31 +147,28 @@ export class WasmSealStage implements SealStage {
   }
 
   /**
-   * Moves the results together in the arena and copies out in one piece what lies together outside as well: a view for each
-   * message would cost more than half as much as sealing it.
+   * Copies the results, which lie together, out in one piece where they lie together outside as well: a view for each message
+   * would cost more than half as much as sealing it.
    */
   #copyOut(): void {
     const { memory, dataStart } = this.#kernel;
-    let gathered = dataStart;
+    let at = dataStart;
     let first = this.#waiting[0] as Waiting;
-    let runStart = gathered;
+    let runStart = at;
     let next = first.offset;
     for (let i = 0; i < this.#count; i++) {
       const message = this.#waiting[i] as Waiting;
-      const { prefixLength, dataLength } = message;
       if (message.out !== first.out || message.offset !== next) {
-        first.out.set(memory.subarray(runStart, gathered), first.offset);
+        setBytes(first.out, memory.subarray(runStart, at), first.offset);
         first = message;
-        runStart = gathered;
+        runStart = at;
         next = message.offset;
       }
-      const start = dataStart + message.dataStart - prefixLength;
-      const length = prefixLength + dataLength + TAG_LENGTH;
-      memory.copyWithin(gathered, start, start + length);
-      gathered += length;
+      const length = message.prefixLength + message.dataLength + TAG_LENGTH;
+      at += length;
       next += length;
     }
-    first.out.set(memory.subarray(runStart, gathered), first.offset);
+    setBytes(first.out, memory.subarray(runStart, at), first.offset);
   }
 
   release(): void {
@@ -168,11 +186,12 @@ export class WasmSealStage implements SealStage {
   }
 
   #describe(position: number, message: Waiting, slot: number, bulk: number): void {
-    const { dataStart, aadLength, dataLength, holder } = message;
+    const { dataStart, aadLength, dataLength, prefixLength, stays, holder } = message;
     const at = position * DESCRIPTION_WORDS;
     const iv = dataStart / 4 - IV_WORDS;
     const to = this.#descriptions;
     for (let j = 0; j < IV_WORDS; j++) to[at + j] = this.#words[iv + j] as number;
+    to[at + STAYS / 4] = (stays ? 1 : 0) | (prefixLength << (8 * (BEFORE - STAYS)));
     to[at + OFFSET / 4] = dataStart;
     to[at + AAD_LENGTH / 4] = aadLength;
     to[at + DATA_LENGTH / 4] = dataLength;
@@ -186,5 +205,6 @@ export class WasmSealStage implements SealStage {
     this.#end = 0;
     this.#lastKey = undefined;
     this.#lastHolder = undefined;
+    this.#lastFrame = undefined;
   }
 }

@@ -29,6 +29,7 @@ interface KernelFunctions {
   aesGcmEnd(): void;
   aesGcmWipeData(length: number): number;
   aesGcmSealBatch(count: number): number;
+  aesGcmGather(count: number): number;
   aesGcmOpenBatch(count: number): number;
   aesGcmSealPacked(
     slot: number,
@@ -100,6 +101,7 @@ const FUNCTION_NAMES: readonly (keyof KernelFunctions)[] = [
   "aesGcmEnd",
   "aesGcmWipeData",
   "aesGcmSealBatch",
+  "aesGcmGather",
   "aesGcmOpenBatch",
   "aesGcmSealPacked",
   "aesGcmOpenPacked",

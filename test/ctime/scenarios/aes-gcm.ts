@@ -116,6 +116,49 @@ function frameScenario(): Scenario {
   };
 }
 
+/** Messages that a stage collects under frames that stay: enough in a row for the hash of eight at once, then a few. */
+function stageScenario(): Scenario {
+  const counts = { key: 11, otherKey: 3 } as const;
+  const order = Object.entries(counts).flatMap(([name, count]) => new Array<string>(count).fill(name));
+  const aadUnder = (n: number): Uint8Array => concat([seededBytes(`frame ${order[n]}`, 80 - 12), ivOf(n)]);
+  return {
+    name: "AES-256, 32 bytes, frames that stay, in a stage: seal",
+    inputs: secretInputs({ key: 32, otherKey: 32, plaintext: 32 }),
+    run: (rig, input) =>
+      withKey(rig, input, (key) =>
+        withKey(
+          rig,
+          input,
+          (otherKey) => {
+            const [bound, other] = [key, otherKey].map((each) => gcmOf(rig).unsafeBind?.(each));
+            const stage = bound?.borrowStage?.();
+            const frames = { key: frameOf(aadUnder(0)), otherKey: frameOf(aadUnder(counts.key)) };
+            const runs = order.map((name, n) => {
+              const run = new Uint8Array(36 + 32 + TAG_LENGTH);
+              const frame = frames[name as keyof typeof frames];
+              frame.ivBytes.set(ivOf(n));
+              const owner = name === "key" ? bound : other;
+              if (owner !== undefined) stage?.add(owner, frame, 36, member(input, "plaintext"), run, 0);
+              return run;
+            });
+            stage?.flush();
+            stage?.release();
+            return runs;
+          },
+          "otherKey",
+        ),
+      ),
+    expected: (input) =>
+      order.map((name, n) => {
+        const aad = aadUnder(n);
+        return concat([
+          aad.subarray(-36),
+          sealByNode(member(input, name), ivOf(n), member(input, "plaintext"), aad),
+        ]);
+      }),
+  };
+}
+
 const WRONG_BYTES: readonly (readonly [string, number])[] = [
   ["first", TAG_LENGTH],
   ["middle", 8],
@@ -303,6 +346,7 @@ export const AES_GCM_SCENARIOS: readonly Scenario[] = [
     .flatMap(forgedScenarios)
     .map((scenario, n) => (n === WRONG_BYTES.length - 1 ? timed(scenario) : scenario)),
   frameScenario(),
+  stageScenario(),
   sealBatchScenario(),
   openBatchScenario(),
   openBatchScenario(3),

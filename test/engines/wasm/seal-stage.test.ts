@@ -63,6 +63,43 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
     engine.close();
   });
 
+  test("seals messages that share a frame like one call a message", () => {
+    const { engine, bound, stage } = bind(build, 2);
+    const step = fc.record({
+      key: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1),
+      frame: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 2),
+      revise: fc.constantFrom(false, false, false, false, false, false, false, false, true),
+      length: fc.constantFrom(32, 32, 32, 32, 32, 32, 0, 17, 300),
+      seed: fc.nat(255),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 140 }), (steps) => {
+        const frames = [16, 80, 80].map((length, i) => ({ ...frameOf(new Uint8Array(length).fill(i)) }));
+        const length = steps.reduce((sum, each) => sum + 12 + each.length + 16, 0);
+        const [staged, single] = [new Uint8Array(length), new Uint8Array(length)];
+        let offset = 0;
+        for (const [n, { key, frame: which, revise, length: size, seed }] of steps.entries()) {
+          const frame = frames[which] as (typeof frames)[number];
+          if (revise) {
+            frame.bytes.fill(seed);
+            frame.revision += 1;
+          }
+          frame.ivBytes.fill(n);
+          const plaintext = new Uint8Array(size).fill(seed);
+          const own = bound[key] as TrustedAesKey;
+          own.sealRun(frameOf(frame.bytes), 12, plaintext, single, offset);
+          if (!stage.add(own, frame, 12, plaintext, staged, offset)) throw new Error("the stage refused");
+          offset += 12 + size + 16;
+        }
+        stage.flush();
+        expect(Buffer.compare(staged, single)).toBe(0);
+      }),
+      { numRuns: 80 },
+    );
+    stage.release();
+    engine.close();
+  });
+
   test("gives back what it has sealed into different buffers", () => {
     const { engine, bound, stage } = bind(build, 1);
     const key = bound[0] as TrustedAesKey;
