@@ -483,16 +483,23 @@ export class Kms {
     return error;
   }
 
-  async #call<Request, Response>(
+  /** Not an asynchronous function: for an answer that is there at once, its frame would cost more than the promise. */
+  #call<Request, Response>(
     operation: Operation<Request, Response>,
     request: Request,
     options: CallOptions,
   ): Promise<Response> {
-    const context = this.#open(options.signal);
     try {
-      // One await for a promise only: a synchronous answer costs no second turn.
-      const response = operation(context, request);
-      return response instanceof Promise ? await response : response;
+      const response = operation(this.#open(options.signal), request);
+      return response instanceof Promise ? this.#identified(response) : Promise.resolve(response);
+    } catch (error) {
+      return Promise.reject(this.#identify(error));
+    }
+  }
+
+  async #identified<Response>(pending: Promise<Response>): Promise<Response> {
+    try {
+      return await pending;
     } catch (error) {
       throw this.#identify(error);
     }
