@@ -20,6 +20,8 @@ export default defineConfig({
     ],
     testTimeout: slow ? 1_800_000 : 60_000,
     hookTimeout: 120_000,
+    // Whether a browser starts at once is not for these tests to say.
+    retry: kind === "runtimes" ? 1 : 0,
     pool: "forks",
     maxWorkers: 2,
   },
