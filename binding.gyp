@@ -69,5 +69,11 @@
       "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
       "libraries": ["-ldl"],
     },
+    {
+      "target_name": "governor_lab",
+      "sources": ["test/native/governor_lab.cc", "native/governor.cc"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+    },
   ],
 }
