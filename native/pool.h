@@ -58,7 +58,7 @@ struct PoolOptions {
   std::uint32_t queue_records = 16'384;
   std::uint64_t queue_bytes = 64 << 20;
   std::uint32_t max_zombies = 8;
-  std::uint32_t max_chunk = 64;
+  std::uint32_t max_chunk = 256;
   // How long the token may take to come up, a recovery and a task of the lane to end.
   std::uint32_t discover_ms = 2'000;
   std::uint32_t recovery_ms = 10'000;
@@ -150,6 +150,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
     Session session;
     std::uint32_t num_failures = 0;
     std::uint32_t replaced_ms = 0;
+    // Of the chunk that runs.
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
   };
 
   struct Task {

@@ -14,8 +14,11 @@
 namespace keyplane {
 namespace {
 
-// A chunk is what a thread takes at once: short enough that others get their share.
+// A chunk is what a thread takes at once: short enough that others get their share, longer while
+// much waits, since each one costs a turn of the event loop.
 constexpr double kChunkUs = 100;
+constexpr double kLongestChunkUs = 400;
+constexpr double kChunksOfQueue = 8;
 // A chunk that takes longer than it should goes back to the queue.
 constexpr std::uint32_t kLongChunkMs = 8;
 // A thread replaces its session at most once in this time.
@@ -60,8 +63,9 @@ Class Pool::Claimable() const {
 std::uint32_t Pool::ChunkLen(Class job_class) const {
   const double service_us = governors_[job_class].service_us();
   if (service_us == 0) return 1;
-  const double len = std::clamp(kChunkUs / service_us, 1.0, double{1} * options_.max_chunk);
   const std::uint32_t share = queued_[job_class] / governors_[job_class].limit();
+  const double us = std::clamp(service_us * share / kChunksOfQueue, kChunkUs, kLongestChunkUs);
+  const double len = std::clamp(us / service_us, 1.0, double{1} * options_.max_chunk);
   return std::max(1U, std::min(static_cast<std::uint32_t>(len), share));
 }
 
@@ -229,7 +233,7 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
       rest.begin = i;
       break;
     }
-    worker.position.store(i);
+    worker.position.store(i, std::memory_order_release);
     worker.since_ms.store(now, std::memory_order_relaxed);
     Job& job = batch.jobs[i];
     if (!job.Take(JobState::kQueued, JobState::kRunning)) continue;
@@ -241,6 +245,8 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   }
   const std::uint64_t wall_ns = NowNs() - before;
   const std::uint64_t cpu_ns = samples_cpu ? ThreadCpuNs() - cpu_before : 0;
+  bytes_in_.fetch_add(std::exchange(worker.bytes_in, 0), std::memory_order_relaxed);
+  bytes_out_.fetch_add(std::exchange(worker.bytes_out, 0), std::memory_order_relaxed);
   mailbox_->Post(std::move(finished));
   Lock lock(mutex_);
   if (!worker.stolen) Requeue(std::move(rest));
@@ -254,7 +260,8 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
 bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
                   std::vector<Finished>& finished) {
   const auto index = static_cast<std::uint32_t>(&job - batch.jobs.get());
-  if (job.record.deadline != 0 && now_ms() >= job.record.deadline) {
+  const std::uint32_t begun_ms = worker.since_ms.load(std::memory_order_relaxed);
+  if (job.record.deadline != 0 && begun_ms >= job.record.deadline) {
     Finish(batch, job, {.reason = Reason::kDeadline}, Status::kNotSent, finished);
     return true;
   }
@@ -309,8 +316,8 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
         }
         if (answer.ckr == CKR_OK) {
           worked_.store(true, std::memory_order_relaxed);
-          bytes_in_.fetch_add(job.record.input_len, std::memory_order_relaxed);
-          bytes_out_.fetch_add(answer.output_len, std::memory_order_relaxed);
+          worker.bytes_in += job.record.input_len;
+          worker.bytes_out += answer.output_len;
         }
         Finish(batch, job, answer, Status::kDone, finished);
         return true;
