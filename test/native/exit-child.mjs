@@ -65,15 +65,18 @@ if (!isMainThread) {
   const { parentPort } = await import("node:worker_threads");
   parentPort?.postMessage("loaded");
 } else if (ending === "terminate") {
+  let longest = 0;
   for (let i = 0; i < (options.times ?? 1); i++) {
     const worker = new Worker(new URL(import.meta.url), { workerData: options });
     await new Promise((resolve, reject) => {
       worker.once("message", resolve);
       worker.once("error", reject);
     });
+    const asked = performance.now();
     await worker.terminate();
+    longest = Math.max(longest, performance.now() - asked);
   }
-  process.stdout.write(`ended ${performance.now()}`);
+  process.stdout.write(`ended, the slowest in ${longest} ms`);
 } else {
   const pool = await load();
   process.stdout.write("loaded\n");

@@ -5,11 +5,31 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { PoolOptions, ResolvedKey } from "../../src/engines/hsm/addon.ts";
-import { EVENT, FLAG, IV_MODE, REASON, RESULT, RING, STATE, STATUS } from "../../src/engines/hsm/record.ts";
+import type { PoolOptions, ResolvedKey, Template } from "../../src/engines/hsm/addon.ts";
+import {
+  EVENT,
+  FLAG,
+  IV_MODE,
+  OP,
+  REASON,
+  RESULT,
+  RING,
+  STATE,
+  STATUS,
+} from "../../src/engines/hsm/record.ts";
 import { loadCLoop } from "../support/c-loop.ts";
 import { requireModule, startModule, type TestModule, whyNot } from "../support/hsm-modules.ts";
-import { CKO, Driver, type Outcome } from "../support/native-pool.ts";
+import {
+  CKA,
+  CKM,
+  CKO,
+  Driver,
+  type Outcome,
+  P256,
+  type Request,
+  text,
+  yes,
+} from "../support/native-pool.ts";
 import { hasShim, type Shim, shimOver } from "../support/shim.ts";
 
 const DEVICE_ERROR = 0x30;
@@ -24,6 +44,8 @@ let token: TestModule;
 let shim: Shim;
 let driver: Driver | undefined;
 let shims = 0;
+
+type DriverOptions = Partial<PoolOptions> & { records?: number };
 
 beforeAll(async () => {
   if (whyNot("softhsm") !== undefined || !hasShim()) return;
@@ -48,14 +70,14 @@ afterEach(async () => {
 
 afterAll(() => token?.dispose());
 
-async function open(options: Partial<PoolOptions> = {}): Promise<Driver> {
+async function open(options: DriverOptions = {}): Promise<Driver> {
   driver = new Driver(shim, options);
   await driver.pool.open();
   return driver;
 }
 
 /** Opens a pool and finds a key; warms up, so that threads and sessions are there. */
-async function ready(options: Partial<PoolOptions> = {}, name: KeyName = "first") {
+async function ready(options: DriverOptions = {}, name: KeyName = "first") {
   const opened = await open(options);
   const key = await opened.find(name, CKO.SECRET_KEY);
   await opened.run(Array.from({ length: 8 }, () => opened.encrypt(key, randomBytes(16))));
@@ -309,6 +331,24 @@ describe("F8: a reply after the deadline", () => {
     expect(driver.stats()[14]).toBe(1);
     expect((await driver.runOne(driver.encrypt(key, randomBytes(8)))).ckr).toBe(0);
   });
+});
+
+describe("F9: a device that was slow and is fast again", () => {
+  test("is served by few threads soon after, and by many while it is slow", async () => {
+    const { driver, key } = await ready({ maxSessions: 64, records: 1024 });
+    const limit = () => driver.stats()[24] ?? 0;
+    let stop = false;
+    const load = async () => {
+      while (!stop) await driver.run(texts(120).map((each) => driver.encrypt(key, each)));
+    };
+    shim.set({ finalUs: 20_000 });
+    const running = Promise.all([load(), load(), load(), load()]);
+    await expect.poll(limit, { timeout: 30_000 }).toBeGreaterThan(16);
+    shim.set({ finalUs: 0 });
+    await expect.poll(limit, { timeout: 30_000 }).toBeLessThanOrEqual(2);
+    stop = true;
+    await running;
+  }, 90_000);
 });
 
 describe("F11: a session with an operation left active", () => {
@@ -602,6 +642,51 @@ describe("a key that is destroyed under the pool", () => {
     const before = driver.stats()[17];
     await driver.runOne(driver.encrypt(doomed, randomBytes(8)));
     expect(driver.stats()[17]).toBe(before);
+  });
+});
+
+describe("F13: a key that wants a login for each operation (CKA_ALWAYS_AUTHENTICATE)", () => {
+  const PIN_INCORRECT = 0xa0;
+  let key: ResolvedKey;
+
+  beforeEach(async () => {
+    const { pool } = await open();
+    const names: Template = [
+      [CKA.TOKEN, yes()],
+      [CKA.ID, text(`careful ${shims}`)],
+    ];
+    await pool.generateKeyPair(
+      CKM.EC_KEY_PAIR_GEN,
+      [...names, [CKA.EC_PARAMS, P256]],
+      [...names, [CKA.PRIVATE, yes()], [CKA.SIGN, yes()], [CKA.ALWAYS_AUTHENTICATE, yes()]],
+    );
+    key = await pool.resolveKey({ id: text(`careful ${shims}`), class: CKO.PRIVATE_KEY }, []);
+  });
+
+  test("gets one for each", async () => {
+    const logins = shim.calls("C_Login");
+    const outcomes = (await driver?.run(texts(5).map((digest) => sign(digest)))) ?? [];
+    expect(outcomes.map(({ status, ckr, output }) => ({ status, ckr, length: output.length }))).toEqual(
+      Array.from({ length: 5 }, () => ({ status: STATUS.DONE, ckr: 0, length: 64 })),
+    );
+    expect(shim.calls("C_Login") - logins).toBe(5);
+  });
+
+  test("whose login is refused fails with its code, after one attempt, and the next operation is served", async () => {
+    const logins = shim.calls("C_Login");
+    shim.rule("C_Login", { action: "failBefore", argument: PIN_INCORRECT, times: 1 });
+    expect(await driver?.runOne(sign(randomBytes(32)))).toMatchObject({ ckr: PIN_INCORRECT });
+    expect(shim.calls("C_Login") - logins).toBe(1);
+    expect(await driver?.runOne(sign(randomBytes(32)))).toMatchObject({ status: STATUS.DONE, ckr: 0 });
+  });
+
+  const sign = (digest: Uint8Array): Request => ({
+    op: OP.SIGN,
+    mechanism: CKM.ECDSA,
+    key: key.ref,
+    flags: FLAG.RETRY,
+    input: digest,
+    capacity: 64,
   });
 });
 

@@ -36,7 +36,7 @@ export type ModuleName = "softhsm" | "nss";
 
 /** A module with one token, ready to be opened. */
 export interface TestModule {
-  readonly name: ModuleName;
+  readonly name: string;
   readonly library: string;
   readonly initArgs?: string;
   readonly tokenLabel: string;

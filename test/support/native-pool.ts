@@ -47,8 +47,9 @@ export const CKA = {
   EXTRACTABLE: 0x162,
   EC_PARAMS: 0x180,
   EC_POINT: 0x181,
+  ALWAYS_AUTHENTICATE: 0x202,
 } as const;
-const P256 = Uint8Array.of(6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7);
+export const P256: Uint8Array = Uint8Array.of(6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7);
 
 /** What one record asks for; absent ranges are empty. */
 export interface Request {
