@@ -38,3 +38,8 @@ export function verdict(name: string, value: number, demand: string, met: boolea
   console.log(`${met ? "met   " : "MISSED"} ${name.padEnd(72)} ${value.toFixed(2).padStart(8)}  ${demand}`);
   return met;
 }
+
+/** Prints a figure that nothing is demanded of. */
+export function note(name: string, value: number): void {
+  console.log(`       ${name.padEnd(72)} ${value.toFixed(2).padStart(8)}`);
+}
