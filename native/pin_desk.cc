@@ -13,19 +13,22 @@ constexpr auto kPatience = std::chrono::seconds(60);
 std::shared_ptr<Pin> PinDesk::Ask(const std::function<void()>& ask) {
   std::unique_lock lock(mutex_);
   if (closed_) return nullptr;
-  const std::uint64_t seen = num_answers_;
-  if (num_waiting_++ == 0) ask();
-  answered_.wait_for(lock, kPatience, [&] { return closed_ || num_answers_ != seen; });
-  std::shared_ptr<Pin> pin = num_answers_ != seen ? answer_ : nullptr;
-  if (--num_waiting_ == 0) answer_.reset();
-  return pin;
+  if (open_ == nullptr) {
+    open_ = std::make_shared<Question>();
+    ask();
+  }
+  const std::shared_ptr<Question> question = open_;
+  answered_.wait_for(lock, kPatience, [&] { return closed_ || question->answer != nullptr; });
+  // Nobody answers: the next one asks again.
+  if (question->answer == nullptr && open_ == question) open_.reset();
+  return question->answer;
 }
 
 void PinDesk::Provide(Pin pin) {
   std::lock_guard lock(mutex_);
-  if (num_waiting_ == 0) return;
-  answer_ = std::make_shared<Pin>(std::move(pin));
-  ++num_answers_;
+  if (open_ == nullptr) return;
+  open_->answer = std::make_shared<Pin>(std::move(pin));
+  open_.reset();
   answered_.notify_all();
 }
 

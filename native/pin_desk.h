@@ -3,7 +3,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,19 +20,23 @@ struct Pin {
 
 class PinDesk {
  public:
-  // Waits until Provide or Close. `ask` is called when nobody else is waiting. Returns null when
-  // nobody answered.
+  // Waits until Provide or Close. `ask` is called unless a question is open already. Returns null
+  // when nobody answered.
   std::shared_ptr<Pin> Ask(const std::function<void()>& ask);
   void Provide(Pin pin);
   void Close();
 
  private:
+  // Shared by those who wait for its answer, which goes with the last of them.
+  struct Question {
+    std::shared_ptr<Pin> answer;
+  };
+
   std::mutex mutex_;
   std::condition_variable answered_;
-  std::uint32_t num_waiting_ = 0;
-  std::uint64_t num_answers_ = 0;
   bool closed_ = false;
-  std::shared_ptr<Pin> answer_;
+  // The one that JavaScript was asked and has not answered.
+  std::shared_ptr<Question> open_;
 };
 
 }  // namespace keyplane
