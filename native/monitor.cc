@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "pool.h"
@@ -14,6 +15,10 @@ constexpr int kQuietTicks = 40;
 // A thread that is this long in one call gives back what else it has claimed.
 constexpr std::uint32_t kStealMs = 20;
 constexpr std::uint32_t kOpenMs = 2'000;
+// A call that takes so long, and so many times what others take, does not keep those from the
+// module.
+constexpr double kStuckMs = 100;
+constexpr double kStuckTimes = 8;
 
 }  // namespace
 
@@ -100,8 +105,25 @@ void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
     const Job& job = worker.chunk.batch->jobs[worker.position.load()];
     const std::uint32_t deadline = job.record.deadline;
     if (deadline != 0 && now >= deadline && Abandon(worker, finished)) continue;
-    if (now > since + kStealMs) Steal(worker);
+    if (now <= since + kStealMs) continue;
+    TakeFinished(worker, finished);
+    Steal(worker);
+    const double usual_ms = governors_[worker.job_class].service_us() / 1e3;
+    if (!worker.stuck && now - since > std::max(kStuckMs, kStuckTimes * usual_ms)) {
+      worker.stuck = true;
+      ++stuck_[worker.job_class];
+      if (serves_) WakeWorkers(2);
+    }
   }
+}
+
+// What a thread has done before the call that it is in must not wait for the end of that.
+void Pool::TakeFinished(Worker& worker, std::vector<Finished>& finished) {
+  auto expected = Worker::Hand::kModule;
+  if (!worker.hand.compare_exchange_strong(expected, Worker::Hand::kMonitor)) return;
+  std::move(worker.finished.begin(), worker.finished.end(), std::back_inserter(finished));
+  worker.finished.clear();
+  worker.hand.store(Worker::Hand::kModule, std::memory_order_release);
 }
 
 // What a thread has claimed and not begun goes back. Should it begin one meanwhile, the state of
@@ -119,6 +141,7 @@ void Pool::MakeZombie(Worker& worker) {
   ++num_zombies_;
   if (worker.busy) {
     --active_[worker.job_class];
+    if (std::exchange(worker.stuck, false)) --stuck_[worker.job_class];
     if (--num_busy_ == 0) quiet_.notify_all();
   }
   mailbox_->Post({Event::kZombie, static_cast<double>(num_zombies_), 0});

@@ -229,6 +229,7 @@ void Pool::FailQueued(Reason reason, CK_RV ckr, Function function) {
 // if it is done.
 bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished) {
   if (!worker.busy || worker.zombie) return false;
+  TakeFinished(worker, finished);
   Batch& batch = *worker.chunk.batch;
   Job& job = batch.jobs[worker.position.load()];
   // One that was cancelled is settled already.

@@ -150,7 +150,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
     Session session;
     std::uint32_t num_failures = 0;
     std::uint32_t replaced_ms = 0;
-    // Of the chunk that runs.
+    // So long in one call that it does not count as one of those that the governor allows; guarded
+    // by mutex_.
+    bool stuck = false;
+    // Of the chunk that runs. The monitor takes what is finished while the worker is in the module.
+    enum class Hand : std::uint8_t { kWorker, kModule, kMonitor };
+    std::atomic<Hand> hand = Hand::kWorker;
+    std::vector<Finished> finished;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
   };
@@ -183,8 +189,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Range Claim(Worker& worker);
   void RunChunk(Worker& worker, Tools& tools, const Range& chunk);
   // Returns false if the chunk ends here.
-  bool RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
-              std::vector<Finished>& finished);
+  bool RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job);
   // Sends a job back to the front of the queue, to run after a recovery.
   bool RunLater(const Range& job_range, const Answer& answer, std::vector<Finished>& finished);
   bool OpenSession(Session& session, CK_RV& ckr, Function& function);
@@ -195,6 +200,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void ZombieReturned();
   void Opened(Worker& worker);
   void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
+  // Threads of a class that count.
+  std::uint32_t AtWork(std::size_t job_class) const {
+    return active_[job_class] - stuck_[job_class];
+  }
   std::uint32_t Demand() const;
   void WakeWorkers(std::uint32_t most);
   bool StartWorker();
@@ -216,6 +225,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void ExpireQueued(std::uint32_t now, std::vector<Finished>& finished);
   void WatchWorkers(std::uint32_t now, std::vector<Finished>& finished);
   void Steal(Worker& worker);
+  void TakeFinished(Worker& worker, std::vector<Finished>& finished);
   void MakeZombie(Worker& worker);
   void WatchLane(std::uint32_t now);
 
@@ -279,7 +289,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   std::deque<Range> queues_[kNumClasses];
   std::uint32_t queued_[kNumClasses] = {};
+  // Threads at work, and those of them that are stuck.
   std::uint32_t active_[kNumClasses] = {};
+  std::uint32_t stuck_[kNumClasses] = {};
   Governor governors_[kNumClasses];
   Limits bounds_[kNumClasses];
   std::uint32_t next_class_ = 0;

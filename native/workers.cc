@@ -34,6 +34,27 @@ std::unique_lock<std::mutex> LockSerial(Module& module) {
   return std::unique_lock(module.serial_mutex());
 }
 
+// Lets the monitor have what is finished, since the thread may hang while this lives.
+template <typename Hand>
+class Lent {
+ public:
+  explicit Lent(std::atomic<Hand>& hand) : hand_(hand) {
+    hand_.store(Hand::kModule, std::memory_order_release);
+  }
+  ~Lent() {
+    Hand expected = Hand::kModule;
+    while (!hand_.compare_exchange_weak(expected, Hand::kWorker, std::memory_order_acquire)) {
+      expected = Hand::kModule;
+      std::this_thread::yield();
+    }
+  }
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+
+ private:
+  std::atomic<Hand>& hand_;
+};
+
 bool TakesFreshIv(const Record& record) {
   return record.op == kEncrypt && record.mechanism == CKM_AES_GCM &&
          (record.iv_mode == kHostIv || record.iv_mode == kMessageHostIv) &&
@@ -55,7 +76,7 @@ Class Pool::Claimable() const {
     std::uint32_t limit = governors_[job_class].limit();
     // Long operations leave a thread to the short ones.
     if (job_class == kRsa && max_workers_ > 1) limit = std::min(limit, max_workers_ - 1);
-    if (active_[job_class] < limit) return job_class;
+    if (AtWork(job_class) < limit) return job_class;
   }
   return static_cast<Class>(kNumClasses);
 }
@@ -74,7 +95,7 @@ std::uint32_t Pool::Demand() const {
   std::uint32_t demand = 0;
   for (std::size_t c = 0; c < kNumClasses; ++c) {
     const std::uint32_t limit = governors_[c].limit();
-    if (active_[c] < limit) demand += std::min(queued_[c], limit - active_[c]);
+    if (AtWork(c) < limit) demand += std::min(queued_[c], limit - AtWork(c));
   }
   return demand;
 }
@@ -193,6 +214,7 @@ void Pool::RunWorker(Worker& worker) {
       if (num_threads_ > ThreadCap()) worker.retire = true;
     } else {
       --active_[job_class];
+      if (std::exchange(worker.stuck, false)) --stuck_[job_class];
       if (--num_busy_ == 0) quiet_.notify_all();
     }
   }
@@ -216,7 +238,6 @@ void Pool::ZombieReturned() {
 
 void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   static thread_local std::uint32_t num_chunks = 0;
-  std::vector<Finished> finished;
   Batch& batch = *chunk.batch;
   const bool samples_cpu = chunk.size() == 1 || num_chunks++ % kCpuSample == 0;
   const std::uint64_t cpu_before = samples_cpu ? ThreadCpuNs() : 0;
@@ -238,7 +259,7 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
     Job& job = batch.jobs[i];
     if (!job.Take(JobState::kQueued, JobState::kRunning)) continue;
     ++num_run;
-    if (!RunOne(worker, tools, batch, job, finished)) {
+    if (!RunOne(worker, tools, batch, job)) {
       rest.begin = i + 1;
       break;
     }
@@ -247,7 +268,7 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   const std::uint64_t cpu_ns = samples_cpu ? ThreadCpuNs() - cpu_before : 0;
   bytes_in_.fetch_add(std::exchange(worker.bytes_in, 0), std::memory_order_relaxed);
   bytes_out_.fetch_add(std::exchange(worker.bytes_out, 0), std::memory_order_relaxed);
-  mailbox_->Post(std::move(finished));
+  mailbox_->Post(std::exchange(worker.finished, {}));
   Lock lock(mutex_);
   if (!worker.stolen) Requeue(std::move(rest));
   if (num_run == 0) return;
@@ -257,8 +278,8 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   histogram_[bucket] += num_run;
 }
 
-bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
-                  std::vector<Finished>& finished) {
+bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
+  std::vector<Finished>& finished = worker.finished;
   const auto index = static_cast<std::uint32_t>(&job - batch.jobs.get());
   const std::uint32_t begun_ms = worker.since_ms.load(std::memory_order_relaxed);
   if (job.record.deadline != 0 && begun_ms >= job.record.deadline) {
@@ -278,7 +299,12 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
     Session& session = worker.session;
     if (!session.open || session.spoilt) {
       Answer answer{.reason = Reason::kSession};
-      if (!ReplaceSession(session, answer.ckr, answer.function)) {
+      bool replaced = false;
+      {
+        const Lent lent(worker.hand);
+        replaced = ReplaceSession(session, answer.ckr, answer.function);
+      }
+      if (!replaced) {
         if (Judge(answer.ckr) == Next::kRecover) {
           return RunLater({worker.chunk.batch, index, index + 1}, answer, finished);
         }
@@ -299,6 +325,7 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job,
     }
     Answer answer;
     {
+      const Lent lent(worker.hand);
       const auto serial = LockSerial(tools.module);
       answer = RunJob(tools, session, job, *batch.arena);
     }
