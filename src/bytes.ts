@@ -10,6 +10,7 @@ function typedArrayGetter<T>(name: string | symbol): (this: unknown) => T {
 
 const TYPED_ARRAY_TAG: (this: unknown) => string | undefined = typedArrayGetter(Symbol.toStringTag);
 const LENGTH: (this: unknown) => number = typedArrayGetter("length");
+const BYTE_LENGTH: (this: unknown) => number = typedArrayGetter("byteLength");
 const BUFFER: (this: unknown) => ArrayBufferLike = typedArrayGetter("buffer");
 
 /**
@@ -18,6 +19,11 @@ const BUFFER: (this: unknown) => ArrayBufferLike = typedArrayGetter("buffer");
  */
 export function lengthOf(bytes: Uint8Array): number {
   return LENGTH.call(bytes);
+}
+
+/** Returns how many bytes a typed array of a caller really has; 0 for everything else. */
+export function byteLengthOf(value: unknown): number {
+  return TYPED_ARRAY_TAG.call(value) === undefined ? 0 : BYTE_LENGTH.call(value);
 }
 
 /**

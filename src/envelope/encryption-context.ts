@@ -25,6 +25,7 @@ const MAX_JSON_EXPANSION = 6;
 const TOO_LONG = "must have at most 8192 characters as JSON.";
 const LONE_SURROGATE = /\p{Surrogate}/u;
 const encoder = new TextEncoder();
+const HAS_OWN: (this: object, key: string) => boolean = Object.prototype.hasOwnProperty;
 
 /**
  * Checks a context and lists its pairs.
@@ -68,15 +69,13 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
-/** Tells plain objects of this realm that inherit nothing enumerable, so that `for … in` lists own keys alone. */
-function isOwnOnly(value: unknown): value is Record<string, unknown> {
+/** Tells plain objects of this realm. */
+function isPlainHere(value: unknown): value is Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  // Having read a property, V8 knows the shape, and with it the prototype, which it would have to ask for else.
+  void value.constructor;
   const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype === null) return true;
-  if (prototype !== Object.prototype) return false;
-  // Somebody tampered with the root.
-  for (const _ in prototype) return false;
-  return true;
+  return prototype === null || prototype === Object.prototype;
 }
 
 /** Orders byte strings as memcmp does, the shorter one first among equals. */
@@ -209,7 +208,7 @@ export class ContextCache {
   encode(context: unknown, name: string): Uint8Array {
     // Held here, since reading the context may run code of the caller that encodes another one meanwhile.
     const last = this.#bytes;
-    if (last === undefined || !isOwnOnly(context)) return this.#encodeAnew(context, name);
+    if (last === undefined || !isPlainHere(context)) return this.#encodeAnew(context, name);
     const names = this.#names;
     const values = this.#values;
     let i = 0;
@@ -217,7 +216,8 @@ export class ContextCache {
     let value = "";
     // Quicker than listing the keys first.
     for (const key in context) {
-      if (key !== names[i]) return this.#encodeAnew(context, name);
+      // Somebody may have tampered with the root. In a loop like this the question costs nothing.
+      if (key !== names[i] || !HAS_OWN.call(context, key)) return this.#encodeAnew(context, name);
       const own = context[key];
       if (own !== values[i]) {
         if (changed >= 0 || typeof own !== "string") return this.#encodeAnew(context, name);

@@ -3,7 +3,7 @@
  * let the event loop breathe and can be cancelled in between.
  */
 
-import { copyBytes, ensureBytes } from "../bytes.ts";
+import { byteLengthOf, copyBytes, ensureBytes } from "../bytes.ts";
 import { isPlainObject } from "../envelope/encryption-context.ts";
 import { ensure, KmsError } from "../errors.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
@@ -176,10 +176,7 @@ function byteCount(requests: readonly object[]): number {
   let bytes = 0;
   for (const request of requests) {
     if (typeof request !== "object" || request === null) continue;
-    for (const name in request) {
-      const value = request[name as keyof typeof request] as unknown;
-      if (typeof value === "object" && ArrayBuffer.isView(value)) bytes += value.byteLength;
-    }
+    for (const name in request) bytes += byteLengthOf(request[name as keyof typeof request]);
   }
   return bytes;
 }

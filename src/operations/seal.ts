@@ -85,10 +85,11 @@ function seal(
   aad: Uint8Array,
   chosenIv: Uint8Array | undefined,
 ): MaybePromise<SealedText> {
-  const key = context.aesGcm(version, lengthOf(plaintext));
+  const length = lengthOf(plaintext);
+  const key = context.aesGcm(version, length);
   return key instanceof Promise
     ? sealWhenBound(key, context, mode, version, plaintext, aad, chosenIv)
-    : sealWith(key, context, mode, version, plaintext, aad, chosenIv);
+    : sealWith(key, context, mode, version, plaintext, length, aad, chosenIv);
 }
 
 /** Seals once the engine has the key. Apart from the usual way, which closures would slow down. */
@@ -110,23 +111,34 @@ function sealWhenBound(
     inputs,
     (ready, [ownPlaintext, ownAad, ownIv]) =>
       // At once, like what waited for the store.
-      sealWith(ready, contextOf(context, context.aesGcm), mode, version, ownPlaintext, ownAad, ownIv),
+      sealWith(
+        ready,
+        contextOf(context, context.aesGcm),
+        mode,
+        version,
+        ownPlaintext,
+        ownPlaintext.length,
+        ownAad,
+        ownIv,
+      ),
   );
 }
 
+/** @param length of the plaintext, as `lengthOf` says */
 function sealWith(
   key: BoundAesKey,
   context: OperationContext,
   mode: FrameMode,
   version: KeyVersion,
   plaintext: Uint8Array,
+  length: number,
   aad: Uint8Array,
   chosenIv: Uint8Array | undefined,
 ): MaybePromise<SealedText> {
   const frame = context.frames.frame(mode, version.blobHeader, aad, aad === context.contexts.bytes);
   if (chosenIv === undefined) context.ivs.fill(frame.iv);
   else frame.ivBytes.set(chosenIv);
-  const sealedLength = lengthOf(plaintext) + TAG_LENGTH;
+  const sealedLength = length + TAG_LENGTH;
   if (mode === "detached" && context.aadFraming === "none") {
     const iv = copyBytes(frame.ivBytes);
     const sealed = context.slab.take(sealedLength);

@@ -354,8 +354,8 @@ export const DEFECTS = [
   {
     name: "frames: the length of a plaintext is what its property says",
     file: "src/operations/seal.ts",
-    find: "const sealedLength = lengthOf(plaintext) + TAG_LENGTH;",
-    replace: "const sealedLength = plaintext.length + TAG_LENGTH;",
+    find: "  const length = lengthOf(plaintext);\n  const key",
+    replace: "  const length = plaintext.length;\n  const key",
     tests: ["test/operations/caller-memory.test.ts"],
   },
   {

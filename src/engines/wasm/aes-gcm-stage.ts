@@ -127,13 +127,16 @@ export class WasmSealStage implements SealStage {
     const { memory, dataStart, data } = this.#kernel;
     const end = this.#end;
     try {
-      for (let i = 0, bulk = 0; i < this.#count; i++) {
+      let holder: KeyHolder | undefined;
+      for (let i = 0, slot = 0, bulk = 0; i < this.#count; i++) {
         const message = this.#waiting[i] as Waiting;
         // A row has one length: at most 16 rows of eight fit a batch, as many as there are tables, so none that it uses is
         // given away before it ran. The same goes for the 256 contexts.
-        const slot = this.#contexts.use(message.holder);
-        if (i === 0 || message.holder !== this.#waiting[i - 1]?.holder)
-          bulk = this.#bulkFrom(i, message.holder);
+        if (message.holder !== holder) {
+          holder = message.holder;
+          slot = this.#contexts.use(holder);
+          bulk = this.#bulkFrom(i, holder);
+        }
         this.#describe(i, message, slot, bulk);
       }
       setBytes(data, this.#bytes.subarray(0, end), 0);
