@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run: Bench }>>> = {
   ecdsa: () => import("./ecdsa.bench.ts"),
   hsm: () => import("./hsm.bench.ts"),
   rsa: () => import("./rsa.bench.ts"),
+  runtimes: () => import("./runtimes.bench.ts"),
   ecdh: () => import("./ecdh.bench.ts"),
   native: () => import("./native.bench.ts"),
 };

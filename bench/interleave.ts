@@ -56,6 +56,7 @@ export async function sample(
   contenders: readonly Contender[],
   rounds: number = ROUNDS,
   clock: Clock = wallClock,
+  sliceMs: number = SLICE_MS,
 ): Promise<Samples> {
   const samples = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   // Looking at the clock takes up to a microsecond, which must not count: a batch lasts a hundred times longer.
@@ -66,7 +67,7 @@ export async function sample(
   }
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
-      samples.get(contender.name)?.push(await slice(contender, SLICE_MS, batches.get(contender) ?? 1, clock));
+      samples.get(contender.name)?.push(await slice(contender, sliceMs, batches.get(contender) ?? 1, clock));
     }
   }
   return samples;

@@ -83,8 +83,12 @@ export interface Site {
   close(): void;
 }
 
-/** Serves a folder on this machine alone, every answer with the policy. */
-export async function serve(folder: string, policy: Policy): Promise<Site> {
+/** Serves a folder on this machine alone, every answer with the policy and the headers given. */
+export async function serve(
+  folder: string,
+  policy: Policy,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Site> {
   const header = POLICIES[policy];
   const server: Server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://localhost").pathname);
@@ -93,6 +97,7 @@ export async function serve(folder: string, policy: Policy): Promise<Site> {
       const body = readFileSync(file);
       response.setHeader("Content-Type", TYPES[extname(file)] ?? "application/octet-stream");
       response.setHeader("Cache-Control", "no-store");
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
       if (header !== undefined) response.setHeader("Content-Security-Policy", header);
       response.end(body);
     } catch {

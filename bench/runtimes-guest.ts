@@ -1,0 +1,99 @@
+/** What is timed inside a runtime: the package against WebCrypto and @noble, and its kernels alone. Answers in nanoseconds a call. */
+
+import { gcm } from "@noble/ciphers/aes.js";
+import { p256 } from "@noble/curves/nist.js";
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { loadEngine } from "keyplane/engine";
+import { type Contender, quartile, sample } from "./interleave.ts";
+
+/** Payload sizes in bytes. */
+const SIZES: readonly number[] = [32, 256, 1024, 2048, 3072, 4096, 16_384, 65_536];
+const KEY = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
+const IV = new Uint8Array(12).fill(7);
+const AAD = new Uint8Array(40).fill(3);
+/** Clocks of browsers tick in tenths of a millisecond and more. */
+const SLICE_MS = 8;
+const ROUNDS = 25;
+
+export type Figures = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+export interface Guest {
+  /** Times contenders in turn: name of the work, contender, nanoseconds a call (lower quartile). */
+  compare(): Promise<Figures>;
+  /** Times each kernel alone, by its quickest slice, which nobody else's work lengthened: nanoseconds a call. */
+  kernels(): Promise<Readonly<Record<string, number>>>;
+  /** Milliseconds from import to the first ciphertext of a Kms, in a page that has loaded nothing yet. */
+  firstSeal(): Promise<number>;
+}
+
+async function primitives() {
+  const { aesGcm, ecdsa, hash } = await loadEngine("wasm");
+  if (aesGcm === undefined || ecdsa === undefined || hash === undefined) {
+    throw new Error("the wasm engine lacks a primitive");
+  }
+  return { aesGcm, ecdsa, hash };
+}
+
+async function compare(): Promise<Figures> {
+  const figures: Record<string, Record<string, number>> = {};
+  const keep = async (name: string, contenders: readonly Contender[]): Promise<void> => {
+    const samples = await sample(contenders, ROUNDS, undefined, SLICE_MS);
+    figures[name] = Object.fromEntries([...samples].map(([each, values]) => [each, quartile(values)]));
+  };
+  const { aesGcm, ecdsa } = await primitives();
+  const key = aesGcm.importKey(KEY);
+  const cryptoKey = await crypto.subtle.importKey("raw", KEY, "AES-GCM", false, ["encrypt"]);
+  const parameters = { name: "AES-GCM", iv: IV, additionalData: AAD };
+  for (const size of SIZES) {
+    const plaintext = new Uint8Array(size).fill(5);
+    await keep(`seal ${size}`, [
+      { name: "wasm", run: () => aesGcm.seal(key, IV, plaintext, AAD) },
+      { name: "webcrypto", run: () => crypto.subtle.encrypt(parameters, cryptoKey, plaintext) },
+      { name: "noble", run: () => gcm(KEY, IV, AAD).encrypt(plaintext) },
+    ]);
+  }
+  const digest = new Uint8Array(32).fill(9);
+  for (const [curve, noble] of [
+    ["P-256", p256],
+    ["secp256k1", secp256k1],
+  ] as const) {
+    const privateKey = ecdsa.importPrivateKey(curve, KEY);
+    await keep(`sign ${curve}`, [
+      { name: "wasm", run: () => ecdsa.sign(privateKey, digest, { format: "p1363" }) },
+      { name: "noble", run: () => noble.sign(digest, KEY, { prehash: false }) },
+    ]);
+  }
+  return figures;
+}
+
+async function kernels(): Promise<Readonly<Record<string, number>>> {
+  const { aesGcm, ecdsa, hash } = await primitives();
+  const key = aesGcm.importKey(KEY);
+  const signer = ecdsa.importPrivateKey("P-256", KEY);
+  const message = new Uint8Array(16_384).fill(1);
+  const samples = await sample(
+    [
+      { name: "aes-gcm", run: () => aesGcm.seal(key, IV, message, AAD) },
+      { name: "sha-256", run: () => hash("SHA-256", message) },
+      { name: "ecdsa", run: () => ecdsa.sign(signer, message.subarray(0, 32), { format: "p1363" }) },
+    ],
+    150,
+    undefined,
+    4,
+  );
+  return Object.fromEntries([...samples].map(([name, values]) => [name, Math.min(...values)]));
+}
+
+async function firstSeal(): Promise<number> {
+  const started = performance.now();
+  const { Kms } = await import("keyplane");
+  const kms = await Kms.open();
+  const { keyId } = await kms.createKey();
+  await kms.advanceEncrypt({ keyId, plaintext: new Uint8Array(32) });
+  const elapsed = performance.now() - started;
+  await kms.close();
+  return elapsed;
+}
+
+export const keyplaneFigures: Guest = { compare, kernels, firstSeal };
+Object.assign(globalThis, { keyplaneFigures });
