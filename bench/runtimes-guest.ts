@@ -14,20 +14,35 @@ const AAD = new Uint8Array(40).fill(3);
 /** Clocks of browsers tick in tenths of a millisecond and more. */
 const SLICE_MS = 8;
 const ROUNDS = 25;
+const KERNEL_ROUNDS = 60;
+const KERNEL_SLICE_MS = 4;
 
 export type Figures = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
+/** Nanoseconds a call, by the name of the kernel. */
+export type Kernels = Readonly<Record<string, number>>;
+
+/** Which build runs: the one with SIMD, which all runtimes have, or the best that this one has. */
+export type BuildChoice = "same" | "best";
 
 export interface Guest {
   /** Times contenders in turn: name of the work, contender, nanoseconds a call (lower quartile). */
   compare(): Promise<Figures>;
-  /** Times each kernel alone, by its quickest slice, which nobody else's work lengthened: nanoseconds a call. */
-  kernels(): Promise<Readonly<Record<string, number>>>;
-  /** Milliseconds from import to the first ciphertext of a Kms, in a page that has loaded nothing yet. */
-  firstSeal(): Promise<number>;
+  /** Times each kernel alone, by its quickest slice, which nobody else's work lengthened. */
+  kernels(build: BuildChoice): Promise<Kernels>;
+  /** Calls a kernel so often, for hosts that time it with a clock of their own. */
+  call(build: BuildChoice, kernel: string, times: number): Promise<void>;
+  /**
+   * Milliseconds from the import of the package to the first ciphertext of a Kms, in a page that has loaded nothing yet; and
+   * those that importing an empty module takes there, which is the browser's share of each file.
+   */
+  firstSeal(): Promise<{ readonly all: number; readonly emptyModule: number }>;
 }
 
-async function primitives() {
-  const { aesGcm, ecdsa, hash } = await loadEngine("wasm");
+async function primitives(build: BuildChoice = "best") {
+  const { aesGcm, ecdsa, hash } = await loadEngine("wasm", {
+    relaxedSimd: build === "same" ? "off" : "auto",
+  });
   if (aesGcm === undefined || ecdsa === undefined || hash === undefined) {
     throw new Error("the wasm engine lacks a primitive");
   }
@@ -66,34 +81,42 @@ async function compare(): Promise<Figures> {
   return figures;
 }
 
-async function kernels(): Promise<Readonly<Record<string, number>>> {
-  const { aesGcm, ecdsa, hash } = await primitives();
+async function contenders(build: BuildChoice): Promise<Contender[]> {
+  const { aesGcm, ecdsa, hash } = await primitives(build);
   const key = aesGcm.importKey(KEY);
   const signer = ecdsa.importPrivateKey("P-256", KEY);
   const message = new Uint8Array(16_384).fill(1);
-  const samples = await sample(
-    [
-      { name: "aes-gcm", run: () => aesGcm.seal(key, IV, message, AAD) },
-      { name: "sha-256", run: () => hash("SHA-256", message) },
-      { name: "ecdsa", run: () => ecdsa.sign(signer, message.subarray(0, 32), { format: "p1363" }) },
-    ],
-    150,
-    undefined,
-    4,
-  );
+  const digest = message.subarray(0, 32);
+  return [
+    { name: "aes-gcm", run: () => aesGcm.seal(key, IV, message, AAD) },
+    { name: "sha-256", run: () => hash("SHA-256", message) },
+    { name: "ecdsa", run: () => ecdsa.sign(signer, digest, { format: "p1363" }) },
+  ];
+}
+
+async function kernels(build: BuildChoice): Promise<Kernels> {
+  const samples = await sample(await contenders(build), KERNEL_ROUNDS, undefined, KERNEL_SLICE_MS);
   return Object.fromEntries([...samples].map(([name, values]) => [name, Math.min(...values)]));
 }
 
-async function firstSeal(): Promise<number> {
-  const started = performance.now();
+async function call(build: BuildChoice, kernel: string, times: number): Promise<void> {
+  const contender = (await contenders(build)).find(({ name }) => name === kernel);
+  if (contender === undefined) throw new Error(`there is no kernel ${kernel}`);
+  for (let i = 0; i < times; i++) contender.run();
+}
+
+async function firstSeal(): Promise<{ all: number; emptyModule: number }> {
+  const began = performance.now();
   const { Kms } = await import("keyplane");
   const kms = await Kms.open();
   const { keyId } = await kms.createKey();
   await kms.advanceEncrypt({ keyId, plaintext: new Uint8Array(32) });
-  const elapsed = performance.now() - started;
+  const sealed = performance.now();
+  await import(`${location.origin}/empty.js`);
+  const imported = performance.now();
   await kms.close();
-  return elapsed;
+  return { all: sealed - began, emptyModule: imported - sealed };
 }
 
-export const keyplaneFigures: Guest = { compare, kernels, firstSeal };
+export const keyplaneFigures: Guest = { compare, kernels, call, firstSeal };
 Object.assign(globalThis, { keyplaneFigures });
