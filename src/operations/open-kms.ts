@@ -161,7 +161,10 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
       wipeRootKey(rootKey),
     );
-    const router = new Router(engineOf, choice, vault, hardware);
+    const router = new Router(engineOf, choice, vault, {
+      hardware,
+      load: (module) => platform.load?.(module, variant),
+    });
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     await records.load(rows);

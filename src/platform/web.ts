@@ -1,6 +1,7 @@
-/** Browsers: the build of the kernels that serves is loaded when a Kms is opened. */
+/** Browsers: the build of the kernels that serves is loaded when a Kms is opened, that of EC and RSA with their first key. */
 
-import { provideKernels } from "../engines/wasm/lazy.ts";
+import { provideModule } from "../engines/wasm/lazy.ts";
+import { provideMainKernels } from "../engines/wasm/lazy-main.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import { portablePlatform } from "./portable.ts";
@@ -14,6 +15,7 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels)));
+    const platform = portablePlatform(provideMainKernels, provideModule);
+    return new Kms(await PortableKms.openContext(options, platform));
   }
 }

@@ -41,6 +41,9 @@ export class ModuleLoader<Kernel> {
   /** A kernel once its build was proved; undefined inside where this runtime has not that build. */
   readonly #ofBuild: Map<WasmBuild, { readonly kernel: Kernel | undefined }> = new Map();
 
+  /** The builds whose instructions this runtime was seen to have. */
+  readonly #instructions: Set<WasmBuild> = new Set();
+
   constructor(facts: ModuleFacts<Kernel>) {
     this.#facts = facts;
   }
@@ -71,18 +74,25 @@ export class ModuleLoader<Kernel> {
   }
 
   /**
-   * Lists the builds that this runtime has the instructions for, the best first.
+   * Gives the builds that this runtime has the instructions for, the best first, and probes for none before it is asked for.
    *
    * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly
    */
-  supported(relaxedSimd: RelaxedSimd): WasmBuild[] {
+  *supported(relaxedSimd: RelaxedSimd): Generator<WasmBuild, void> {
     ensureWebAssembly();
-    return BEST_FIRST.filter((build) => {
-      if (build === "base") return true;
-      if (build === "relaxed" && relaxedSimd === "off") return false;
-      const { isSupported } = this.#facts;
-      return isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
-    });
+    for (const build of BEST_FIRST) {
+      if (build === "base" || this.#hasInstructions(build, relaxedSimd)) yield build;
+    }
+  }
+
+  #hasInstructions(build: "simd" | "relaxed", relaxedSimd: RelaxedSimd): boolean {
+    if (build === "relaxed" && relaxedSimd === "off") return false;
+    // Instructions that were there once stay; those that were not may come with a flag.
+    if (this.#instructions.has(build)) return true;
+    const { isSupported } = this.#facts;
+    const has = isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    if (has) this.#instructions.add(build);
+    return has;
   }
 
   /** Tells whether a build was provided and, once run, gave right answers. */
@@ -113,6 +123,11 @@ export class ModuleLoader<Kernel> {
     );
   }
 
+  /** Tells whether any build was provided. */
+  hasSources(): boolean {
+    return this.#sources.size > 0;
+  }
+
   /** Gives a build as it was provided. */
   source(build: WasmBuild): BuildSource | undefined {
     return this.#sources.get(build);
@@ -132,12 +147,10 @@ export class ModuleLoader<Kernel> {
 
   /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
   #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
-    const { isSupported, answersRightly } = this.#facts;
+    const { answersRightly } = this.#facts;
     // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
     const isCompiled = typeof source !== "string";
-    if (!isCompiled && !isSupported(build) && !(force && allowRelaxedSimd() && isSupported(build))) {
-      return undefined;
-    }
+    if (!isCompiled && !this.#hasInstructions(build, force ? "force" : "auto")) return undefined;
     try {
       const kernel = this.#instantiate(compile(source));
       return answersRightly(kernel) ? kernel : undefined;
@@ -178,10 +191,11 @@ function ensureWebAssembly(): void {
  * @throws KmsError `Rejected.UnsupportedOperation`
  */
 export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Module {
-  const build = loader.supported("auto").find((each) => loader.has(each, "auto"));
-  const source = build === undefined ? undefined : loader.source(build);
-  ensure(source !== undefined, "Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
-  return compile(source);
+  for (const build of loader.supported("auto")) {
+    const source = loader.has(build, "auto") ? loader.source(build) : undefined;
+    if (source !== undefined) return compile(source);
+  }
+  throw new KmsError("Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
 }
 
 /** Compiles a build. @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses */
