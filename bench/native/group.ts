@@ -23,6 +23,8 @@ export async function memberDies(): Promise<boolean> {
   );
   const open = ({ library, tokenLabel }: { library: string; tokenLabel: string }) =>
     Hsm.open({ library, tokenLabel, pin: async () => base.pin(), deadlineMs: 5000, sessions: { max: 16 } });
+  // Both shims lead to one SoftHSM2, which two threads must not initialise at once.
+  const keeper = await open(base);
   const members = await Promise.all(shims.map(open));
   const group = Hsm.group(members, { policy: "least-outstanding" });
   const key = await group.importKey({ keySpec: "Aliyun_AES_256", keyMaterial: new Uint8Array(32).fill(7) });
@@ -69,6 +71,7 @@ export async function memberDies(): Promise<boolean> {
   isOver = true;
   await Promise.all(callers);
   await group.close({ drainMs: 500 });
+  await keeper.close();
   base.dispose();
 
   const rows = [

@@ -4,13 +4,13 @@
  */
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestModule } from "../../test/support/hsm-modules.ts";
 
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/pkcs11/libopencryptoki.so";
 const DAEMON = "/usr/sbin/pkcsslotd";
-const SOCKET = "/var/run/pkcsslotd.socket";
+const PID_FILE = "/var/run/pkcsslotd.pid";
 /** Of the software token in Debian's configuration. */
 const SLOT = "3";
 const LABEL = "keyplane bench";
@@ -25,13 +25,26 @@ function configure(args: readonly string[], input = ""): string | undefined {
   return status === 0 ? stdout : undefined;
 }
 
-/** Makes an empty token; false if it is someone else's. */
+function isRunning(): boolean {
+  try {
+    process.kill(Number(readFileSync(PID_FILE, "utf8")), 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readLabel(): string | undefined {
+  return /Label: (.*?)\s*$/m.exec(configure(["-t", "-c", SLOT]) ?? "")?.[1];
+}
+
+/** Makes a token of a new one; false if there is someone else's. */
 function makeToken(): boolean {
-  const label = /Label: (.*?)\s*$/m.exec(configure(["-t", "-c", SLOT]) ?? "")?.[1];
-  if (label !== LABEL && label !== NEW.label) return false;
-  const steps: [string[], string?][] = [
-    [["-I", "-S", label === LABEL ? SO_PIN : NEW.soPin], `${LABEL}\n`],
-    ...(label === LABEL ? [] : [[["-P", "-S", NEW.soPin, "-n", SO_PIN]] as [string[]]]),
+  const label = readLabel();
+  if (label !== NEW.label) return label === LABEL;
+  const steps: readonly (readonly [readonly string[], string?])[] = [
+    [["-I", "-S", NEW.soPin], `${LABEL}\n`],
+    [["-P", "-S", NEW.soPin, "-n", SO_PIN]],
     [["-u", "-S", SO_PIN, "-n", FIRST_PIN]],
     [["-p", "-U", FIRST_PIN, "-n", PIN]],
   ];
@@ -44,9 +57,9 @@ export async function startOpenCryptoki(): Promise<TestModule | string> {
     return "it is not installed (Debian: apt-get install opencryptoki)";
   if (process.getuid?.() !== 0) return "its daemon needs root";
   let daemon: ChildProcess | undefined;
-  if (!existsSync(SOCKET)) {
+  if (!isRunning()) {
     daemon = spawn(DAEMON, ["-f"], { stdio: "ignore" });
-    for (let i = 0; i < 100 && !existsSync(SOCKET); i++) await sleep(50);
+    for (let i = 0; i < 100 && readLabel() === undefined; i++) await sleep(50);
   }
   if (!makeToken()) {
     daemon?.kill();

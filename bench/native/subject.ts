@@ -6,7 +6,7 @@ import type { ClassLimits, ResolvedKey } from "../../src/engines/hsm/addon.ts";
 import { HASH, IV_MODE, OP, RECORD_LENGTH } from "../../src/engines/hsm/record.ts";
 import { type LoopRequest, loadCLoop } from "../../test/support/c-loop.ts";
 import type { TestModule } from "../../test/support/hsm-modules.ts";
-import { CKM, CKO, Driver, text } from "../../test/support/native-pool.ts";
+import { CKA, CKM, CKO, Driver, text } from "../../test/support/native-pool.ts";
 
 export type Operation = LoopRequest["operation"];
 
@@ -54,6 +54,8 @@ export class Subject {
   } = {}): Promise<void> {
     this.#slotId = (await this.driver.pool.open()).slotId;
     if (make) {
+      // A token that stays from run to run has those of the last one.
+      for (const name of only) await this.driver.pool.destroyObjects([[CKA.ID, text(name)]]);
       // The makers of Driver also look the keys up.
       if (only.includes("gcm")) await this.driver.aesKey("gcm");
       if (only.includes("ecdsa")) await this.driver.ecKeys("ecdsa");
