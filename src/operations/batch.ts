@@ -54,8 +54,9 @@ export async function runBatch<Request extends object, Response>(
       signal?.throwIfAborted();
       clock.restart();
     }
-    // Before the wait for others: until it is over the keys may be gone.
+    // Before the wait for others: until it is over the keys may be gone. What comes after is sealed at once.
     stage.flush();
+    stage.release();
     signatures.flush();
     const isPending = results.some((result) => result instanceof Promise);
     const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);

@@ -225,15 +225,19 @@ describe.each(TARGETS)("the %s build", { timeout: 60_000 }, (target) => {
     const view = new DataView(kernel.memory.buffer, kernel.BATCH.value, 32 * 128);
     const data = driver.memory.subarray(DATA_START);
     for (let round = 0; round < 60; round++) {
-      const count = randomInt(1, 40);
+      // First three times eight messages of one shape, of which one in the midst does not share.
+      const isPlain = round === 0;
+      const count = isPlain ? 24 : randomInt(1, 40);
       let at = 0;
       let shared = random(96);
       const messages = Array.from({ length: count }, (_, i) => {
-        const aadLength = [80, 80, 80, 80, 80, 80, 80, 80, 80, 16, 96, 0][randomInt(12)] ?? 0;
+        const aadLength = isPlain
+          ? 80
+          : ([80, 80, 80, 80, 80, 80, 80, 80, 80, 16, 96, 0][randomInt(12)] ?? 0);
         const slot = i < 25 ? 0 : 1;
-        const plaintext = random(randomInt(4) === 0 ? randomInt(60) : 32);
+        const plaintext = random(!isPlain && randomInt(4) === 0 ? randomInt(60) : 32);
         // A flag that tells nothing true comes at the first message, at the first of a key and at others' lengths.
-        const stays = i === 0 || randomInt(12) !== 0;
+        const stays = i === 0 || (isPlain ? i !== 12 : randomInt(12) !== 0);
         if (!stays) shared = random(96);
         const aad = new Uint8Array([...shared.subarray(0, Math.max(aadLength - 16, 0)), ...random(16)]);
         return { aad: aad.subarray(0, aadLength), slot, plaintext, iv: random(12), stays };

@@ -36,18 +36,23 @@ function unaligned(bytes: Uint8Array): Uint8Array {
   return memory.subarray(lead);
 }
 
+/** Lengths of AAD, of one block and of several, and of plaintext. */
+const SHAPES = [13, 80].flatMap((aad) => [1, 16, 20, 32, 33].map((plaintext) => [aad, plaintext] as const));
+
 /** Finds a message that packed or batched calls seal otherwise than single calls. */
 function batchDiffers(aesGcm: AesGcm, key: AesKey): boolean {
-  for (const plaintextLength of [1, 16, 20, 32, 33]) {
-    const count = 40;
-    const shape = { count, aadLength: 13, plaintextLength };
-    const records = random(count * (12 + 13 + plaintextLength));
+  const count = 40;
+  for (const [aadLength, plaintextLength] of SHAPES) {
+    const shape = { count, aadLength, plaintextLength };
+    const aadEnd = 12 + aadLength;
+    const recordLength = aadEnd + plaintextLength;
+    const records = random(count * recordLength);
     const parts = Array.from({ length: count }, (_, i) => {
-      const record = records.subarray(i * (25 + plaintextLength), (i + 1) * (25 + plaintextLength));
+      const record = records.subarray(i * recordLength, (i + 1) * recordLength);
       return {
         iv: record.subarray(0, 12),
-        aad: record.subarray(12, 25),
-        plaintext: record.subarray(25),
+        aad: record.subarray(12, aadEnd),
+        plaintext: record.subarray(aadEnd),
       };
     });
     const singly = parts.map(({ iv, aad, plaintext }) => aesGcm.seal(key, iv, plaintext, aad));

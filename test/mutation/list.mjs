@@ -387,10 +387,24 @@ export const DEFECTS = [
     tests: ["test/kernel/aes-gcm-arena.test.ts"],
   },
   {
+    name: "batches: the verdict of a message tells that the AAD of the next one stays",
+    file: "src/engines/wasm/aes-gcm-batch.ts",
+    find: "    batch.setUint32(at + STAYS, 0, true);\n",
+    replace: "",
+    tests: ["test/kernel/aes-gcm-builds.test.ts"],
+  },
+  {
+    name: "packed: the verdict of a record tells that the AAD of the next one stays",
+    file: "assembly/aes-gcm/batch.ts",
+    find: "      store<u32>(description, 0, STAYS);\n",
+    replace: "",
+    tests: ["test/kernel/aes-gcm-builds.test.ts"],
+  },
+  {
     name: "stage: a frame that changed is taken for the one before",
     file: "src/engines/wasm/aes-gcm-stage.ts",
-    find: "frame === this.#lastFrame && revision === this.#lastRevision && holder",
-    replace: "frame === this.#lastFrame && holder",
+    find: "frame === this.#lastFrame && revision === this.#lastRevision;",
+    replace: "frame === this.#lastFrame;",
     tests: ["test/engines/wasm/seal-stage.test.ts"],
   },
   {
@@ -410,8 +424,8 @@ export const DEFECTS = [
   {
     name: "stage: results that do not lie together are written as if they did",
     file: "src/engines/wasm/aes-gcm-stage.ts",
-    find: "if (message.out !== first.out || message.offset !== next) {",
-    replace: "if (message.out !== first.out) {",
+    find: "run.out === out && run.offset + run.length === offset)",
+    replace: "run.out === out)",
     tests: ["test/engines/wasm/seal-stage.test.ts"],
   },
   {
@@ -539,7 +553,7 @@ export const DEFECTS = [
   {
     name: "batch: what was collected waits for the store",
     file: "src/operations/batch.ts",
-    find: "    stage.flush();\n    signatures.flush();\n    const isPending = results.some((result) => result instanceof Promise);\n    const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);",
+    find: "    stage.flush();\n    stage.release();\n    signatures.flush();\n    const isPending = results.some((result) => result instanceof Promise);\n    const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);",
     replace: "    const items = await Promise.all(results);\n    stage.flush();\n    signatures.flush();",
     tests: [WAITING],
   },

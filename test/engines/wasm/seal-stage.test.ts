@@ -100,6 +100,30 @@ describe.each(BUILDS)("a stage of the %s build", (build) => {
     engine.close();
   });
 
+  test("takes nothing of a message that failed for what is before the next one", () => {
+    const { engine, bound, stage } = bind(build, 2);
+    const [key, other] = bound as [TrustedAesKey, TrustedAesKey];
+    const frame = { ...frameOf(new Uint8Array(80).fill(0xaa)) };
+    const detached = new Uint8Array(32);
+    structuredClone(detached, { transfer: [detached.buffer] });
+    const [staged, single] = [new Uint8Array(4 * 48), new Uint8Array(4 * 48)];
+    const add = (own: TrustedAesKey, n: number): void => {
+      const plaintext = new Uint8Array(32).fill(n);
+      own.sealRun(frameOf(frame.bytes), 0, plaintext, single, 48 * n);
+      expect(stage.add(own, frame, 0, plaintext, staged, 48 * n)).toBe(true);
+    };
+    add(key, 0);
+    frame.bytes.fill(0xbb);
+    frame.revision += 1;
+    expect(() => stage.add(other, frame, 0, detached, staged, 0)).toThrow(TypeError);
+    expect(() => stage.add(key, frame, 0, detached, staged, 0)).toThrow(TypeError);
+    for (const n of [1, 2, 3]) add(key, n);
+    stage.flush();
+    expect(Buffer.compare(staged, single)).toBe(0);
+    stage.release();
+    engine.close();
+  });
+
   test("gives back what it has sealed into different buffers", () => {
     const { engine, bound, stage } = bind(build, 1);
     const key = bound[0] as TrustedAesKey;
