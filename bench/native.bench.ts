@@ -115,6 +115,10 @@ async function plainModules(verdicts: Verdicts, name: ModuleName, module: TestMo
 async function eventLoop(verdicts: Verdicts, name: string, subject: Subject): Promise<void> {
   subject.prepare("gcm", 32);
   subject.limit(1);
+  // What the machine alone makes of an event loop that has nothing to do while the module is as busy.
+  const idle = await loopDuring(() => subject.cLoop("gcm", 32, 1));
+  note(`A6 ${name} gcm 32 B, C loop alone: loop delay p99, ms`, idle.delay);
+  note(`A6 ${name} gcm 32 B, C loop alone: longest loop delay, ms`, idle.longest);
   for (const [batch, inFlight, p99] of [
     [64, 4, 3],
     [512, 4, 3],
