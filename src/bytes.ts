@@ -77,7 +77,10 @@ export function copyBytes(bytes: Uint8Array): Uint8Array {
 
 const SET: (this: Uint8Array, source: ArrayLike<number>, offset: number) => void = Uint8Array.prototype.set;
 
-/** Copies an array into another. Quicker than the method, which V8 11 looks up at every call. */
+/**
+ * Copies an array into another. An own method of the target, which may be a caller's, would be shown the memory behind a view
+ * of the kernels'; and V8 11 looks methods up at every call.
+ */
 export function setBytes(target: Uint8Array, source: Uint8Array, offset: number): void {
   SET.call(target, source, offset);
 }

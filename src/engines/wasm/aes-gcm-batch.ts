@@ -3,6 +3,7 @@
  * kernel, and packed records of one shape. What does not fit goes one by one. Arguments are checked by the callers.
  */
 
+import { setBytes } from "../../bytes.ts";
 import { IV_LENGTH, type PackedLayout, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import { expectDone, type MessageRunner, safeInput } from "./aes-gcm-messages.ts";
 import { BATCH_DESCRIPTION_LENGTH, type Kernel } from "./kernel.ts";
@@ -158,12 +159,12 @@ export class BatchRunner {
         // The verdicts take the place of AAD.
         this.#contexts.frame = undefined;
         try {
-          out.set(data.subarray(0, some * resultLength), done * resultLength);
+          setBytes(out, data.subarray(0, some * resultLength), done * resultLength);
         } finally {
           data.fill(0, 0, some * resultLength);
         }
         if (ok !== undefined) {
-          ok.set(aad.subarray(0, some), done);
+          setBytes(ok, aad.subarray(0, some), done);
           aad.fill(0, 0, some);
         }
       }

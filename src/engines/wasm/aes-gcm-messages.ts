@@ -106,7 +106,7 @@ export class MessageRunner {
     const aadLength = bytes.length;
     if (length > this.#dataCapacity || aadLength > this.#aadCapacity) {
       this.#sealChunks(holder, ivBytes, plaintext, bytes, out, offset + prefixLength);
-      out.set(bytes.subarray(aadLength - prefixLength), offset);
+      setBytes(out, bytes.subarray(aadLength - prefixLength), offset);
       return;
     }
     const kernel = this.#kernel;
@@ -224,7 +224,7 @@ export class MessageRunner {
       opened = this.#openInArena(holder, iv, sealed, aad);
       if (opened) {
         try {
-          out.set(this.#data.subarray(0, length), offset);
+          setBytes(out, this.#data.subarray(0, length), offset);
         } finally {
           this.#kernel.aesGcmWipeData(length);
         }
@@ -264,10 +264,10 @@ export class MessageRunner {
         const chunk = input.subarray(start, start + this.#dataCapacity);
         kernel.data.set(chunk);
         expectDone(kernel.aesGcmEncrypt(chunk.length));
-        out.set(kernel.data.subarray(0, chunk.length), offset + start);
+        setBytes(out, kernel.data.subarray(0, chunk.length), offset + start);
       }
       expectDone(kernel.aesGcmWriteTag());
-      out.set(kernel.tag, offset + length);
+      setBytes(out, kernel.tag, offset + length);
     } finally {
       kernel.aesGcmEnd();
       if (input !== source) input.fill(0);
@@ -298,7 +298,7 @@ export class MessageRunner {
         const chunk = input.subarray(start, Math.min(start + this.#dataCapacity, length));
         kernel.data.set(chunk);
         expectDone(kernel.aesGcmDecrypt(chunk.length));
-        out.set(kernel.data.subarray(0, chunk.length), offset + start);
+        setBytes(out, kernel.data.subarray(0, chunk.length), offset + start);
       }
       return true;
     } finally {

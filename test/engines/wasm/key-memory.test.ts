@@ -233,6 +233,36 @@ describe.each(builds)("the key memory of a wasm engine ($build)", { timeout: 60_
     expect(holder.bytes).toEqual(new Uint8Array(24));
   });
 
+  test("no array of a caller is shown the kernels' memory, whatever its class", () => {
+    const key = aesGcm.importKey(random(32));
+    const seen: number[] = [];
+    class Spy extends Uint8Array {
+      override set(source: ArrayLike<number>, offset?: number): void {
+        if (source instanceof Uint8Array) seen.push(source.buffer.byteLength);
+        super.set(source, offset);
+      }
+    }
+    for (const length of [32, 100, 70_000]) {
+      const plaintext = random(length);
+      const out = new Spy(length + 16);
+      aesGcm.sealInto(key, iv, plaintext, undefined, out, 0);
+      const opened = new Spy(length);
+      expect(aesGcm.openInto(key, iv, out, undefined, opened, 0)).toBe(length);
+      expect(Buffer.compare(opened, plaintext)).toBe(0);
+    }
+    const shape = { count: 3, aadLength: 0, plaintextLength: 32 };
+    const packed = new Spy(3 * 48);
+    const records = random(3 * 44);
+    aesGcm.sealPacked(key, records, shape, packed);
+    const sealed = new Uint8Array(3 * 60);
+    for (let i = 0; i < 3; i++) {
+      sealed.set(records.subarray(44 * i, 44 * i + 12), 60 * i);
+      sealed.set(packed.subarray(48 * i, 48 * (i + 1)), 60 * i + 12);
+    }
+    aesGcm.openPacked(key, sealed, shape, new Spy(3 * 32));
+    expect(seen).toEqual([]);
+  });
+
   test("a call that throws leaves no message in the arena", () => {
     class LyingArray extends Uint8Array {
       override get length(): number {
