@@ -25,7 +25,7 @@ async function loaded(): Promise<string[]> {
   const { ecLoader } = await import("../../src/engines/wasm/load-ec-kernel.ts");
   const { rsaLoader } = await import("../../src/engines/wasm/load-rsa-kernel.ts");
   const loaders = { main: mainLoader, ecc: ecLoader, rsa: rsaLoader };
-  return Object.entries(loaders).flatMap(([name, loader]) => (loader.sources.size > 0 ? [name] : []));
+  return Object.entries(loaders).flatMap(([name, loader]) => (loader.hasSources() ? [name] : []));
 }
 
 describe("a Kms in a page", () => {

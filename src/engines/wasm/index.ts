@@ -115,7 +115,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     rsa: wasmRsa,
     // Which engine serves may be asked before the module is loaded, where nothing but this engine could serve quicker.
     usesVectorsForRsa: () =>
-      (givenRsaKernel !== undefined || rsaLoader.sources.size > 0) && rsaKernel().build === "relaxed",
+      (givenRsaKernel !== undefined || rsaLoader.hasSources()) && rsaKernel().build === "relaxed",
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),

@@ -36,14 +36,13 @@ export interface ModuleFacts<Kernel> {
 
 export class ModuleLoader<Kernel> {
   readonly #facts: ModuleFacts<Kernel>;
-  /** The builds that were provided. */
-  readonly sources: Map<WasmBuild, BuildSource> = new Map();
+  readonly #sources: Map<WasmBuild, BuildSource> = new Map();
   readonly #ofModule: WeakMap<WebAssembly.Module, Kernel> = new WeakMap();
   /** A kernel once its build was proved; undefined inside where this runtime has not that build. */
   readonly #ofBuild: Map<WasmBuild, { readonly kernel: Kernel | undefined }> = new Map();
 
   /** The builds whose instructions this runtime was seen to have. */
-  readonly #instructions: Partial<Record<WasmBuild, boolean>> = {};
+  readonly #instructions: Set<WasmBuild> = new Set();
 
   constructor(facts: ModuleFacts<Kernel>) {
     this.#facts = facts;
@@ -70,7 +69,7 @@ export class ModuleLoader<Kernel> {
   provide(sources: BuildSources): void {
     for (const build of BEST_FIRST) {
       const source = sources[build];
-      if (source !== undefined && !this.sources.has(build)) this.sources.set(build, source);
+      if (source !== undefined && !this.#sources.has(build)) this.#sources.set(build, source);
     }
   }
 
@@ -88,11 +87,12 @@ export class ModuleLoader<Kernel> {
 
   #hasInstructions(build: "simd" | "relaxed", relaxedSimd: RelaxedSimd): boolean {
     if (build === "relaxed" && relaxedSimd === "off") return false;
-    const { isSupported } = this.#facts;
     // Instructions that were there once stay; those that were not may come with a flag.
-    this.#instructions[build] ||=
-      isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
-    return this.#instructions[build];
+    if (this.#instructions.has(build)) return true;
+    const { isSupported } = this.#facts;
+    const has = isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    if (has) this.#instructions.add(build);
+    return has;
   }
 
   /** Tells whether a build was provided and, once run, gave right answers. */
@@ -123,8 +123,18 @@ export class ModuleLoader<Kernel> {
     );
   }
 
+  /** Tells whether any build was provided. */
+  hasSources(): boolean {
+    return this.#sources.size > 0;
+  }
+
+  /** Gives a build as it was provided. */
+  source(build: WasmBuild): BuildSource | undefined {
+    return this.#sources.get(build);
+  }
+
   #build(build: WasmBuild, force: boolean): Kernel | undefined {
-    const source = this.sources.get(build);
+    const source = this.#sources.get(build);
     if (source === undefined) return undefined;
     const known = this.#ofBuild.get(build);
     // A flag set later may bring the relaxed build after all.
@@ -137,12 +147,13 @@ export class ModuleLoader<Kernel> {
 
   /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
   #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
+    const { answersRightly } = this.#facts;
     // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
     const isCompiled = typeof source !== "string";
     if (!isCompiled && !this.#hasInstructions(build, force ? "force" : "auto")) return undefined;
     try {
       const kernel = this.#instantiate(compile(source));
-      return this.#facts.answersRightly(kernel) ? kernel : undefined;
+      return answersRightly(kernel) ? kernel : undefined;
     } catch {
       return undefined;
     }
@@ -181,7 +192,7 @@ function ensureWebAssembly(): void {
  */
 export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Module {
   for (const build of loader.supported("auto")) {
-    const source = loader.has(build, "auto") ? loader.sources.get(build) : undefined;
+    const source = loader.has(build, "auto") ? loader.source(build) : undefined;
     if (source !== undefined) return compile(source);
   }
   throw new KmsError("Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
