@@ -7,9 +7,6 @@ import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
 export type EngineChoice = "auto" | EngineName;
 export type AnyEngine = Engine | AsyncEngine;
 
-/** A module of the wasm engine that may be loaded at its first use. */
-export type LazyModule = "ecc" | "rsa";
-
 /** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
 export type EngineSource = (name: EngineName) => AnyEngine | undefined;
 

@@ -19,7 +19,6 @@ import {
   type EngineSource,
   forced,
   hasVectors,
-  type LazyModule,
   routesOf,
   served,
 } from "./choose-engine.ts";
@@ -83,15 +82,6 @@ import {
 /** Payload length, in bytes, that stands for "large" in the routes. */
 const BULK_LENGTH = 65_536;
 
-/** Loads a module of the wasm engine; undefined when it is there. @throws KmsError `Rejected.UnsupportedOperation` */
-type LoadModule = (module: LazyModule) => Promise<void> | undefined;
-
-interface RouterOptions {
-  readonly hardware?: HardwareKeys | undefined;
-  /** Absent where the modules are there from the start. */
-  readonly load?: LoadModule | undefined;
-}
-
 export class Router {
   readonly #engine: EngineSource;
   readonly #choice: EngineChoice;
@@ -99,25 +89,13 @@ export class Router {
   readonly #aesRoutes: readonly Route[];
   readonly #bulkKeys: BulkKeys = new BulkKeys();
   readonly #hardware: HardwareKeys | undefined;
-  readonly #load: LoadModule;
 
-  constructor(
-    engine: EngineSource,
-    choice: EngineChoice,
-    vault: KeyVault,
-    { hardware, load = () => undefined }: RouterOptions = {},
-  ) {
+  constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault, hardware?: HardwareKeys) {
     this.#hardware = hardware;
-    this.#load = load;
     this.#engine = engine;
     this.#choice = choice;
     this.#vault = vault;
     this.#aesRoutes = routesOf(choice, "aesGcm");
-  }
-
-  /** Waits for a module of the engine that is about to use it. */
-  #loaded(engine: AnyEngine, module: LazyModule): MaybePromise<void> {
-    return engine.name === "wasm" ? this.#load(module) : undefined;
   }
 
   #choose(primitive: RoutedPrimitive, byteLength: number, parameter: string): AnyEngine {
@@ -256,15 +234,14 @@ export class Router {
     return this.#keep<RsaBinding>(
       slot,
       engine.name,
-      () =>
-        whenReady(this.#loaded(engine, "rsa"), () => {
-          if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
-          return whenReady(
-            this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
-            (privateKey) =>
-              whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
-          );
-        }),
+      () => {
+        if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
+        return whenReady(
+          this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
+          (privateKey) =>
+            whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
+        );
+      },
       (made) => {
         slot.rsa[engine.name] = made;
       },
@@ -354,9 +331,8 @@ export class Router {
   }
 
   /** An RSA implementation for public keys that callers bring. */
-  rsaForPublicKeys(modulusBits: number): MaybePromise<Awaitable<Rsa>> {
-    const engine = this.#choose("rsa", 0, String(modulusBits));
-    return whenReady(this.#loaded(engine, "rsa"), () => served<Awaitable<Rsa>>(engine.rsa));
+  rsaForPublicKeys(modulusBits: number): Awaitable<Rsa> {
+    return served<Awaitable<Rsa>>(this.#choose("rsa", 0, String(modulusBits)).rsa);
   }
 
   /** The key for an operation; one key may be in two engines, if the routes say so. */
@@ -439,17 +415,16 @@ export class Router {
     return this.#keep<EcBinding>(
       slot,
       engine.name,
-      () =>
-        whenReady(this.#loaded(engine, "ecc"), () => {
-          if (version.key.isHardware) return this.#hardwareEc(version, ecdsa, curve);
-          return whenReady(
-            this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
-            (privateKey) =>
-              whenReady(ecdsa.publicKey(privateKey), (publicKey) => {
-                return { ecdsa, privateKey, publicKey, together: ecTogether(engine, curve) };
-              }),
-          );
-        }),
+      () => {
+        if (version.key.isHardware) return this.#hardwareEc(version, ecdsa, curve);
+        return whenReady(
+          this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
+          (privateKey) =>
+            whenReady(ecdsa.publicKey(privateKey), (publicKey) => {
+              return { ecdsa, privateKey, publicKey, together: ecTogether(engine, curve) };
+            }),
+        );
+      },
       (made) => {
         slot.ec[engine.name] = made;
       },
@@ -517,18 +492,14 @@ export class Router {
     options?: GenerateKeyOptions,
   ): Promise<{ pkcs8: Uint8Array; spki: Uint8Array }> {
     if (facts.type === "ec") {
-      const engine = this.#choose("ecdsa", 0, facts.curve);
-      await this.#loaded(engine, "ecc");
-      const ecdsa: Awaitable<Ecdsa> = served(engine.ecdsa);
+      const ecdsa: Awaitable<Ecdsa> = served(this.#choose("ecdsa", 0, facts.curve).ecdsa);
       const { privateKey, publicKey } = await ecdsa.generateKey(facts.curve, options);
       const spki = await ecdsa.exportSpki(publicKey);
       const pkcs8 = await ecdsa.exportPkcs8(privateKey);
       privateKey.destroy();
       return { pkcs8, spki };
     }
-    const engine = this.#choose("rsa", 0, String(facts.modulusBits));
-    await this.#loaded(engine, "rsa");
-    const rsa: Awaitable<Rsa> = served(engine.rsa);
+    const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
     const { privateKey, publicKey } = await rsa.generateKey(facts.modulusBits, options);
     const spki = await rsa.exportSpki(publicKey);
     const pkcs8 = await rsa.exportPkcs8(privateKey);

@@ -161,10 +161,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
       wipeRootKey(rootKey),
     );
-    const router = new Router(engineOf, choice, vault, {
-      hardware,
-      load: (module) => platform.load?.(module, variant),
-    });
+    const router = new Router(engineOf, choice, vault, hardware);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     await records.load(rows);

@@ -1,6 +1,6 @@
 /** What a runtime brings to a `Kms`: its engines and its ways to a root key. */
 
-import type { AnyEngine, EngineChoice, LazyModule } from "../engines/choose-engine.ts";
+import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
 import type { EngineName, WasmModules } from "../engines/engine.ts";
 import type { RootKeyPlatform } from "../engines/root-key.ts";
 import type { BlockSource } from "../envelope/blob-slab.ts";
@@ -28,12 +28,6 @@ export interface Platform {
    * @throws KmsError `Rejected.UnsupportedOperation`
    */
   readonly engine: (name: EngineName, variant: EngineVariant, isOptional: boolean) => AnyEngine | undefined;
-  /**
-   * Loads a module of the wasm engine that is not there before it is needed; undefined when it is there.
-   *
-   * @throws KmsError `Rejected.UnsupportedOperation`
-   */
-  readonly load?: (module: LazyModule, variant: EngineVariant) => Promise<void> | undefined;
   /** Makes blocks for small ciphertexts where the platform can keep them from being transferred. */
   readonly newCiphertextBlock: BlockSource;
 }

@@ -4,7 +4,7 @@
  */
 
 import { hexToBytes, publicToHex } from "../bytes.ts";
-import type { AnyEngine, LazyModule } from "../engines/choose-engine.ts";
+import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
 import type { AsyncEngine, EngineName } from "../engines/engine.ts";
 import { engineLoader, type LoadEngine } from "../engines/load-engine.ts";
 import { randomBytes } from "../engines/random.ts";
@@ -21,42 +21,34 @@ const SALT_LENGTH = 16;
 /** Loads the kernels a wasm engine can choose from. @throws KmsError `Rejected.UnsupportedOperation` */
 export type ProvideKernels = (relaxedSimd: RelaxedSimd) => Promise<void>;
 
-/** Loads one module that `ProvideKernels` left out; undefined when it is there. @throws KmsError `Rejected.UnsupportedOperation` */
-type ProvideModule = (module: LazyModule, relaxedSimd: RelaxedSimd) => Promise<void> | undefined;
-
 const wasmEngines: WasmEngines = new WasmEngines();
 /** WebCrypto engines by whether they verify signatures. */
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
-/** Whether making one in the background was tried. */
-const webCryptoTried: Set<boolean> = new Set();
 let hasWarned = false;
 
-/** Makes WebCrypto ready. @throws KmsError `Rejected.UnsupportedOperation` in a page that is no secure context */
-async function prepareWebCrypto(verifySignatures: boolean): Promise<void> {
-  if (webCrypto.has(verifySignatures)) return;
-  webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
-}
-
-/** Makes wasm ready, unless WebCrypto may stand in where there is none. */
-async function prepareWasm(
-  isOptional: boolean,
-  variant: EngineVariant,
-  provide: ProvideKernels,
-): Promise<void> {
+/** Makes WebCrypto ready unless only wasm may serve. A page that is no secure context has none, which is an error only if it is needed. */
+async function prepareWebCrypto(choice: EngineChoice, { verifySignatures }: EngineVariant): Promise<void> {
+  if (choice === "wasm" || webCrypto.has(verifySignatures)) return;
   try {
-    if (variant.wasm === undefined) await provide(variant.relaxedSimd);
-    wasmEngine(variant);
+    webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
   } catch (error) {
-    if (!isOptional || !isUnsupported(error)) throw error;
-    await prepareWebCrypto(variant.verifySignatures).catch(() => {
-      throw error;
-    });
-    warn(error);
+    if (choice === "webcrypto" || !isUnsupported(error)) throw error;
   }
 }
 
-function wasmEngine(variant: EngineVariant): AnyEngine {
-  return wasmEngines.get(variant, () => createWasmEngine(variant));
+/** Loads the kernels unless only WebCrypto may serve or the host brings them; without any, WebCrypto may stand in. */
+async function prepareWasm(
+  choice: EngineChoice,
+  { relaxedSimd, wasm, verifySignatures }: EngineVariant,
+  provide: ProvideKernels,
+): Promise<void> {
+  if (choice === "webcrypto" || wasm !== undefined) return;
+  try {
+    await provide(relaxedSimd);
+  } catch (error) {
+    if (choice === "wasm" || !isUnsupported(error) || !webCrypto.has(verifySignatures)) throw error;
+    warn(error);
+  }
 }
 
 /** Says once that WebCrypto stands in for wasm. */
@@ -68,29 +60,14 @@ function warn({ message }: KmsError): void {
   );
 }
 
-/**
- * Gives WebCrypto, or begins to make it where it is the quicker one only: asking the platform what it serves takes
- * milliseconds, which no page is to wait for before its first call. Until it is ready, and where there is none, wasm serves.
- */
-function quickerWebCrypto(verifySignatures: boolean): AnyEngine | undefined {
-  const made = webCrypto.get(verifySignatures);
-  if (made === undefined && !webCryptoTried.has(verifySignatures)) {
-    webCryptoTried.add(verifySignatures);
-    prepareWebCrypto(verifySignatures).catch(() => undefined);
-  }
-  return made;
-}
-
 function engine(name: EngineName, variant: EngineVariant, isOptional: boolean): AnyEngine | undefined {
-  const { verifySignatures } = variant;
-  if (name === "webcrypto") {
-    return isOptional ? quickerWebCrypto(verifySignatures) : webCrypto.get(verifySignatures);
-  }
+  if (name === "webcrypto") return webCrypto.get(variant.verifySignatures);
   if (name !== "wasm") return undefined;
   try {
-    return wasmEngine(variant);
+    return wasmEngines.get(variant, () => createWasmEngine(variant));
   } catch (error) {
-    if (!isOptional || !isUnsupported(error) || !webCrypto.has(verifySignatures)) throw error;
+    if (!isOptional || !isUnsupported(error) || !webCrypto.has(variant.verifySignatures)) throw error;
+    warn(error);
     return undefined;
   }
 }
@@ -117,20 +94,14 @@ async function deriveFromPassphrase(
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, imported, ROOT_KEY_LENGTH * 8));
 }
 
-/**
- * Makes the platform of browsers and edge runtimes around a source of kernels.
- *
- * @param provideModule where modules are loaded at their first use only
- */
-export function portablePlatform(provide: ProvideKernels, provideModule?: ProvideModule): Platform {
+/** Makes the platform of browsers and edge runtimes around a source of kernels. */
+export function portablePlatform(provide: ProvideKernels): Platform {
   return {
     async prepare(choice, variant) {
-      if (choice === "webcrypto") await prepareWebCrypto(variant.verifySignatures);
-      else if (choice !== "node") await prepareWasm(choice === "auto", variant, provide);
+      await prepareWebCrypto(choice, variant);
+      await prepareWasm(choice, variant, provide);
     },
     engine,
-    load: (module, { relaxedSimd, wasm }) =>
-      wasm === undefined ? provideModule?.(module, relaxedSimd) : undefined,
     rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
     newCiphertextBlock: () => undefined,
   };

@@ -1,7 +1,6 @@
-/** Browsers: the build of the kernels that serves is loaded when a Kms is opened, that of EC and RSA with their first key. */
+/** Browsers: the build of the kernels that serves is loaded when a Kms is opened. */
 
-import { provideModule } from "../engines/wasm/lazy.ts";
-import { provideMainKernels } from "../engines/wasm/lazy-main.ts";
+import { provideKernels } from "../engines/wasm/lazy.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import { portablePlatform } from "./portable.ts";
@@ -15,7 +14,6 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    const platform = portablePlatform(provideMainKernels, provideModule);
-    return new Kms(await PortableKms.openContext(options, platform));
+    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels)));
   }
 }

@@ -113,9 +113,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): Engine {
     ecdsa: new WasmEcdsa(state, ecKeys, ecOperations, hashKernel, options.verifySignatures === true),
     ecdh: wasmEcdh(state, ecKeys, ecOperations),
     rsa: wasmRsa,
-    // Which engine serves may be asked before the module is loaded, where nothing but this engine could serve quicker.
-    usesVectorsForRsa: () =>
-      (givenRsaKernel !== undefined || rsaLoader.hasSources()) && rsaKernel().build === "relaxed",
+    usesVectorsForRsa: () => rsaKernel().build === "relaxed",
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),

@@ -41,9 +41,6 @@ export class ModuleLoader<Kernel> {
   /** A kernel once its build was proved; undefined inside where this runtime has not that build. */
   readonly #ofBuild: Map<WasmBuild, { readonly kernel: Kernel | undefined }> = new Map();
 
-  /** The builds whose instructions this runtime was seen to have. */
-  readonly #instructions: Set<WasmBuild> = new Set();
-
   constructor(facts: ModuleFacts<Kernel>) {
     this.#facts = facts;
   }
@@ -74,25 +71,18 @@ export class ModuleLoader<Kernel> {
   }
 
   /**
-   * Gives the builds that this runtime has the instructions for, the best first, and probes for none before it is asked for.
+   * Lists the builds that this runtime has the instructions for, the best first.
    *
    * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly
    */
-  *supported(relaxedSimd: RelaxedSimd): Generator<WasmBuild, void> {
+  supported(relaxedSimd: RelaxedSimd): WasmBuild[] {
     ensureWebAssembly();
-    for (const build of BEST_FIRST) {
-      if (build === "base" || this.#hasInstructions(build, relaxedSimd)) yield build;
-    }
-  }
-
-  #hasInstructions(build: "simd" | "relaxed", relaxedSimd: RelaxedSimd): boolean {
-    if (build === "relaxed" && relaxedSimd === "off") return false;
-    // Instructions that were there once stay; those that were not may come with a flag.
-    if (this.#instructions.has(build)) return true;
-    const { isSupported } = this.#facts;
-    const has = isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
-    if (has) this.#instructions.add(build);
-    return has;
+    return BEST_FIRST.filter((build) => {
+      if (build === "base") return true;
+      if (build === "relaxed" && relaxedSimd === "off") return false;
+      const { isSupported } = this.#facts;
+      return isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    });
   }
 
   /** Tells whether a build was provided and, once run, gave right answers. */
@@ -123,11 +113,6 @@ export class ModuleLoader<Kernel> {
     );
   }
 
-  /** Tells whether any build was provided. */
-  hasSources(): boolean {
-    return this.#sources.size > 0;
-  }
-
   /** Gives a build as it was provided. */
   source(build: WasmBuild): BuildSource | undefined {
     return this.#sources.get(build);
@@ -147,10 +132,12 @@ export class ModuleLoader<Kernel> {
 
   /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
   #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
-    const { answersRightly } = this.#facts;
+    const { isSupported, answersRightly } = this.#facts;
     // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
     const isCompiled = typeof source !== "string";
-    if (!isCompiled && !this.#hasInstructions(build, force ? "force" : "auto")) return undefined;
+    if (!isCompiled && !isSupported(build) && !(force && allowRelaxedSimd() && isSupported(build))) {
+      return undefined;
+    }
     try {
       const kernel = this.#instantiate(compile(source));
       return answersRightly(kernel) ? kernel : undefined;
@@ -191,11 +178,10 @@ function ensureWebAssembly(): void {
  * @throws KmsError `Rejected.UnsupportedOperation`
  */
 export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Module {
-  for (const build of loader.supported("auto")) {
-    const source = loader.has(build, "auto") ? loader.source(build) : undefined;
-    if (source !== undefined) return compile(source);
-  }
-  throw new KmsError("Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
+  const build = loader.supported("auto").find((each) => loader.has(each, "auto"));
+  const source = build === undefined ? undefined : loader.source(build);
+  ensure(source !== undefined, "Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
+  return compile(source);
 }
 
 /** Compiles a build. @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses */
