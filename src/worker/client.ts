@@ -39,7 +39,7 @@ export interface ConnectOptions {
    * this page's memory.
    */
   readonly setup?: unknown;
-  /** Ends the wait for the Kms with its reason. The worker is not told, and opens it for whoever connects next. */
+  /** Ends the wait for the Kms with its reason. The worker is not told, and opens it, with this `setup`, for whoever connects next. */
   readonly signal?: AbortSignal;
 }
 

@@ -135,6 +135,8 @@ function serve(
     asked = true;
     try {
       const served = opening();
+      // It may be refused before the lock is there, when nobody listens yet.
+      served.catch(() => undefined);
       // Whoever waits for the Kms must learn that this worker was terminated meanwhile.
       send({ type: "alive", life: await life });
       const { kms } = await served;
