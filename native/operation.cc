@@ -303,8 +303,8 @@ class Runner {
     if (functions == nullptr) {
       return {.ckr = CKR_FUNCTION_NOT_SUPPORTED, .function = init_name};
     }
-    if (session_.message_key != job_.key || session_.message_op != record_.op ||
-        session_.num_messages >= kMaxMessages) {
+    if (session_.message_key != job_.key || session_.message_ref != job_.key->ref ||
+        session_.message_op != record_.op || session_.num_messages >= kMaxMessages) {
       EndMessages();
       CK_MECHANISM mechanism{record_.mechanism, nullptr, 0};
       const MessageInit init =
@@ -312,6 +312,7 @@ class Runner {
       const CK_RV ckr = init(session_.handle, &mechanism, handle_);
       if (ckr != CKR_OK) return Failed(init_name, ckr, false);
       session_.message_key = job_.key;
+      session_.message_ref = job_.key->ref;
       session_.message_op = record_.op;
       session_.num_messages = 0;
       if (Abandoned()) return {.next = Next::kAbandon};

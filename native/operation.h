@@ -27,6 +27,8 @@ struct Session {
   bool spoilt = false;
   // The message operation that is set up (PKCS #11 3.0), by key and direction; null when none is.
   const Key* message_key = nullptr;
+  // Tells it from a later key at the same address.
+  std::uint32_t message_ref = 0;
   std::uint8_t message_op = 0;
   std::uint32_t num_messages = 0;
 };
