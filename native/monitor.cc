@@ -19,6 +19,8 @@ constexpr std::uint32_t kOpenMs = 2'000;
 // module.
 constexpr double kStuckMs = 100;
 constexpr double kStuckTimes = 8;
+// What a call usually takes, as long as none has come back.
+constexpr double kFirstMs = 125;
 
 }  // namespace
 
@@ -95,7 +97,11 @@ void Pool::ExpireQueued(std::uint32_t now, std::vector<Finished>& finished) {
 
 void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
   for (Worker& worker : workers_) {
-    if (worker.zombie) continue;
+    if (worker.zombie) {
+      // It may have been at the door of the module when it was given up.
+      TakeFinished(worker, finished);
+      continue;
+    }
     const std::uint32_t since = worker.since_ms;
     if (worker.opening && now > since + kOpenMs) {
       MakeZombie(worker);
@@ -104,11 +110,14 @@ void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
     if (!worker.busy) continue;
     const Job& job = worker.chunk.batch->jobs[worker.position.load()];
     const std::uint32_t deadline = job.record.deadline;
-    if (deadline != 0 && now >= deadline && Abandon(worker, finished)) continue;
+    if (deadline != 0 && now >= deadline && Abandon(worker, finished, now)) continue;
     if (now <= since + kStealMs) continue;
     TakeFinished(worker, finished);
     Steal(worker);
-    const double usual_ms = governors_[worker.job_class].service_us() / 1e3;
+    // Calls that take their turns wait for the one that hangs, whoever begins them.
+    if (use_ != nullptr && use_->module().serial()) continue;
+    const double service_us = governors_[worker.job_class].service_us();
+    const double usual_ms = service_us == 0 ? kFirstMs : service_us / 1e3;
     if (!worker.stuck && now - since > std::max(kStuckMs, kStuckTimes * usual_ms)) {
       worker.stuck = true;
       ++stuck_[worker.job_class];

@@ -18,9 +18,10 @@ std::shared_ptr<Pin> PinDesk::Ask(const std::function<void()>& ask) {
     ask();
   }
   const std::shared_ptr<Question> question = open_;
+  ++question->num_waiting;
   answered_.wait_for(lock, kPatience, [&] { return closed_ || question->answer != nullptr; });
-  // Nobody answers: the next one asks again.
-  if (question->answer == nullptr && open_ == question) open_.reset();
+  // Nobody answers, and nobody waits any more: the next one asks again.
+  if (--question->num_waiting == 0 && open_ == question) open_.reset();
   return question->answer;
 }
 

@@ -30,6 +30,7 @@ class PinDesk {
   // Shared by those who wait for its answer, which goes with the last of them.
   struct Question {
     std::shared_ptr<Pin> answer;
+    int num_waiting = 0;
   };
 
   std::mutex mutex_;

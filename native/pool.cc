@@ -225,13 +225,15 @@ void Pool::FailQueued(Reason reason, CK_RV ckr, Function function) {
   mailbox_->Post(std::move(finished));
 }
 
-// mutex_ is held. Takes the running job away from a worker, which becomes a zombie. Returns false
-// if it is done.
-bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished) {
+// mutex_ is held. Takes the running job away from a worker, which becomes a zombie; one that has
+// time at `now` it leaves, unless that is 0. Returns false if nothing was taken.
+bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished, std::uint32_t now) {
   if (!worker.busy || worker.zombie) return false;
   TakeFinished(worker, finished);
   Batch& batch = *worker.chunk.batch;
   Job& job = batch.jobs[worker.position.load()];
+  // The worker may have gone on to a record that has time.
+  if (now != 0 && (job.record.deadline == 0 || now < job.record.deadline)) return false;
   // One that was cancelled is settled already.
   if (!GiveUp(batch, job, finished) && job.state.load() != JobState::kAbandoned) return false;
   Steal(worker);
@@ -249,41 +251,40 @@ bool Pool::GiveUp(Batch& batch, Job& job, std::vector<Finished>& finished) {
 int Pool::Cancel(const Arena& arena, std::uint32_t index) {
   std::vector<Finished> finished;
   int found = 0;
-  {
-    Lock lock(mutex_);
-    const auto take_back = [&](const Range& range) {
-      if (range.batch == nullptr || range.batch->arena.get() != &arena) return false;
-      for (std::uint32_t i = range.begin; i < range.end; ++i) {
-        Job& job = range.batch->jobs[i];
-        if (job.index != index || !job.Take(JobState::kQueued, JobState::kRunning)) continue;
-        const Answer answer{.reason = Reason::kCancelled};
-        Finish(*range.batch, job, answer, Status::kNotSent, finished);
-        return true;
-      }
-      return false;
-    };
-    for (const auto& queue : queues_) {
-      if (found == 0 && std::any_of(queue.begin(), queue.end(), take_back)) found = 1;
+  Lock lock(mutex_);
+  const auto take_back = [&](const Range& range) {
+    if (range.batch == nullptr || range.batch->arena.get() != &arena) return false;
+    for (std::uint32_t i = range.begin; i < range.end; ++i) {
+      Job& job = range.batch->jobs[i];
+      if (job.index != index || !job.Take(JobState::kQueued, JobState::kRunning)) continue;
+      const Answer answer{.reason = Reason::kCancelled};
+      Finish(*range.batch, job, answer, Status::kNotSent, finished);
+      return true;
     }
-    for (Worker& worker : workers_) {
-      if (found != 0 || !worker.busy) continue;
-      if (take_back(worker.chunk)) {
-        found = 1;
-        break;
-      }
-      if (worker.chunk.batch->arena.get() != &arena ||
-          worker.chunk.batch->jobs[worker.position.load()].index != index) {
-        continue;
-      }
-      // The worker keeps its place: a call that nobody waits for is not one that hangs, and whoever
-      // cancels often must not take the threads away. At its deadline it becomes a zombie.
-      Batch& batch = *worker.chunk.batch;
-      if (GiveUp(batch, batch.jobs[worker.position.load()], finished)) {
-        found = 2;
-        Steal(worker);
-      }
+    return false;
+  };
+  for (const auto& queue : queues_) {
+    if (found == 0 && std::any_of(queue.begin(), queue.end(), take_back)) found = 1;
+  }
+  for (Worker& worker : workers_) {
+    if (found != 0 || !worker.busy) continue;
+    if (take_back(worker.chunk)) {
+      found = 1;
+      break;
+    }
+    if (worker.chunk.batch->arena.get() != &arena ||
+        worker.chunk.batch->jobs[worker.position.load()].index != index) {
+      continue;
+    }
+    // The worker keeps its place: a call that nobody waits for is not one that hangs, and whoever
+    // cancels often must not take the threads away. At its deadline it becomes a zombie.
+    Batch& batch = *worker.chunk.batch;
+    if (GiveUp(batch, batch.jobs[worker.position.load()], finished)) {
+      found = 2;
+      Steal(worker);
     }
   }
+  // Before the lock is given up, like every word on a record that may still be released.
   mailbox_->Post(std::move(finished));
   return found;
 }

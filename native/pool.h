@@ -204,6 +204,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t AtWork(std::size_t job_class) const {
     return active_[job_class] - stuck_[job_class];
   }
+  std::uint32_t Room(std::size_t job_class) const;
   std::uint32_t Demand() const;
   void WakeWorkers(std::uint32_t most);
   bool StartWorker();
@@ -217,7 +218,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
               std::vector<Finished>& finished);
   void FailQueued(Reason reason, CK_RV ckr, Function function);
   bool GiveUp(Batch& batch, Job& job, std::vector<Finished>& finished);
-  bool Abandon(Worker& worker, std::vector<Finished>& finished);
+  bool Abandon(Worker& worker, std::vector<Finished>& finished, std::uint32_t now = 0);
 
   // monitor.cc: deadlines, hanging calls, the governors.
   void RunMonitor();

@@ -129,9 +129,9 @@ void Pool::Quiesce(Lane& lane) {
     std::vector<Finished> finished;
     while (num_busy_ != 0 && !lane.abandoned && !stop_) {
       for (Worker& worker : workers_) Abandon(worker, finished);
+      mailbox_->Post(std::exchange(finished, {}));
       quiet_.wait_for(lock, std::chrono::milliseconds(1), quiet);
     }
-    mailbox_->Post(std::move(finished));
   }
   if (lane.abandoned) throw LaneAbandoned();
 }

@@ -68,15 +68,22 @@ std::uint32_t Pool::ThreadCap() const {
   return max_workers_ + std::min(num_zombies_, options_.max_zombies);
 }
 
+// Returns how many threads a class may have beside those it has.
+std::uint32_t Pool::Room(std::size_t job_class) const {
+  const std::uint32_t limit = governors_[job_class].limit();
+  // Long operations leave a thread to the short ones, and so do those that hang.
+  const bool spares = max_workers_ > 1 && (job_class == kRsa || stuck_[job_class] > 0);
+  const std::uint32_t most = spares ? max_workers_ - 1 : max_workers_;
+  if (AtWork(job_class) >= limit || active_[job_class] >= most) return 0;
+  return std::min(limit - AtWork(job_class), most - active_[job_class]);
+}
+
 // Returns kNumClasses when there is nothing to do.
 Class Pool::Claimable() const {
   for (std::uint32_t i = 0; i < kNumClasses; ++i) {
     const auto job_class = static_cast<Class>((next_class_ + i) % kNumClasses);
     if (queued_[job_class] == 0) continue;
-    std::uint32_t limit = governors_[job_class].limit();
-    // Long operations leave a thread to the short ones.
-    if (job_class == kRsa && max_workers_ > 1) limit = std::min(limit, max_workers_ - 1);
-    if (AtWork(job_class) < limit) return job_class;
+    if (Room(job_class) > 0) return job_class;
   }
   return static_cast<Class>(kNumClasses);
 }
@@ -94,8 +101,7 @@ std::uint32_t Pool::ChunkLen(Class job_class) const {
 std::uint32_t Pool::Demand() const {
   std::uint32_t demand = 0;
   for (std::size_t c = 0; c < kNumClasses; ++c) {
-    const std::uint32_t limit = governors_[c].limit();
-    if (AtWork(c) < limit) demand += std::min(queued_[c], limit - AtWork(c));
+    demand += std::min(queued_[c], Room(c));
   }
   return demand;
 }
@@ -268,8 +274,10 @@ void Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   const std::uint64_t cpu_ns = samples_cpu ? ThreadCpuNs() - cpu_before : 0;
   bytes_in_.fetch_add(std::exchange(worker.bytes_in, 0), std::memory_order_relaxed);
   bytes_out_.fetch_add(std::exchange(worker.bytes_out, 0), std::memory_order_relaxed);
-  mailbox_->Post(std::exchange(worker.finished, {}));
+  // Only with the lock: who gave a record up tells of it under the lock, and its release comes
+  // after.
   Lock lock(mutex_);
+  mailbox_->Post(std::exchange(worker.finished, {}));
   if (!worker.stolen) Requeue(std::move(rest));
   if (num_run == 0) return;
   governors_[worker.job_class].Add(num_run, wall_ns, cpu_ns);
