@@ -6,17 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { PoolOptions, ResolvedKey, Template } from "../../src/engines/hsm/addon.ts";
-import {
-  EVENT,
-  FLAG,
-  IV_MODE,
-  OP,
-  REASON,
-  RESULT,
-  RING,
-  STATE,
-  STATUS,
-} from "../../src/engines/hsm/record.ts";
+import { EVENT, FLAG, IV_MODE, REASON, RESULT, RING, STATE, STATUS } from "../../src/engines/hsm/record.ts";
 import { loadCLoop } from "../support/c-loop.ts";
 import { requireModule, startModule, type TestModule, whyNot } from "../support/hsm-modules.ts";
 import {
@@ -688,14 +678,10 @@ describe("F13: a key that wants a login for each operation (CKA_ALWAYS_AUTHENTIC
     expect(await driver?.runOne(sign(randomBytes(32)))).toMatchObject({ status: STATUS.DONE, ckr: 0 });
   });
 
-  const sign = (digest: Uint8Array): Request => ({
-    op: OP.SIGN,
-    mechanism: CKM.ECDSA,
-    key: key.ref,
-    flags: FLAG.RETRY,
-    input: digest,
-    capacity: 64,
-  });
+  const sign = (digest: Uint8Array): Request => {
+    if (driver === undefined) throw new Error("no pool is open");
+    return driver.signEcdsa(key, digest);
+  };
 });
 
 describe("a queue that is full", () => {

@@ -1,7 +1,11 @@
 /** Batches of which some items wait for the store: what the others made does not depend on how long that takes. */
 
 import { expect, test, vi } from "vitest";
+import { BatchStage } from "../../src/engines/batch-stage.ts";
+import { createWasmEngine } from "../../src/engines/wasm/inlined.ts";
 import { memoryStore } from "../../src/index.ts";
+import { runBatch } from "../../src/operations/batch.ts";
+import type { OperationContext } from "../../src/operations/context.ts";
 import { frameOf } from "../support/aad-frame.ts";
 import { openKms, patterned } from "../support/kms.ts";
 
@@ -46,6 +50,26 @@ test("a Kms that is closed while an item waits keeps what the other items had se
   expect(first?.ok === true && first.value.ciphertextBlob.subarray(36).some((byte) => byte !== 0)).toBe(true);
 });
 
+test("what an item seals once the batch waits is not collected, since nobody would seal it any more", async () => {
+  const engine = createWasmEngine({ build: "simd" });
+  const key = engine.aesGcm?.importKey(new Uint8Array(32).fill(1));
+  const bound = key === undefined ? undefined : engine.aesGcm?.unsafeBind?.(key);
+  if (bound === undefined) throw new Error("the wasm engine binds no keys");
+  const context = { router: { pinned: () => ({ aesGcm: () => bound, stage: new BatchStage() }) } };
+  const collected: (boolean | undefined)[] = [];
+  const seal = ({ stage }: OperationContext): void => {
+    collected.push(stage?.add(bound, frameOf(new Uint8Array(48)), 36, patterned(32), new Uint8Array(84), 0));
+  };
+  await runBatch(
+    context as unknown as OperationContext,
+    (own, { late }: { late: boolean }) => (late ? Promise.resolve().then(() => seal(own)) : seal(own)),
+    [{ late: true }, { late: false }],
+    undefined,
+  );
+  expect(collected).toEqual([true, false]);
+  engine.close();
+});
+
 test("plaintexts that a batch collected are erased once they are sealed, and when they cannot be", async () => {
   const targets = new Set<Uint8Array>();
   const original = Uint8Array.prototype.set;
@@ -55,8 +79,8 @@ test("plaintexts that a batch collected are erased once they are sealed, and whe
   });
   // Loaded anew, because it keeps the method that it finds.
   vi.resetModules();
-  const { createWasmEngine } = await import("../../src/engines/wasm/inlined.ts");
-  const engine = createWasmEngine({ build: "simd" });
+  const anew = await import("../../src/engines/wasm/inlined.ts");
+  const engine = anew.createWasmEngine({ build: "simd" });
   const { aesGcm } = engine;
   if (aesGcm?.unsafeBind === undefined) throw new Error("the wasm engine binds no keys");
   const key = aesGcm.importKey(new Uint8Array(32).fill(1));
