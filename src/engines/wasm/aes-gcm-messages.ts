@@ -10,8 +10,9 @@ import { IV_LENGTH, overlaps, TAG_LENGTH } from "./aes-gcm-arguments.ts";
 import type { Kernel } from "./kernel.ts";
 import type { KeyContexts, KeyHolder } from "./key-contexts.ts";
 
-/** Up to here a loop copies quicker than `setBytes`, and than a view and `setBytes`. */
+/** Up to here a loop copies quicker than `setBytes`. */
 const SHORT_LENGTH = 16;
+/** Up to here a loop copies quicker than a view and `setBytes`. */
 const SHORT_VIEW_LENGTH = 64;
 const IV_WORDS: number = IV_LENGTH / 4;
 
