@@ -24,7 +24,7 @@ function answerOf(name: string, answer: Uint8Array, broken: string | undefined =
   return wrong;
 }
 
-/** One known-answer test: computes an answer that must equal `expected`. */
+/** One known-answer test: computes an answer that must equal `expected`, which may be decoded when it is read. */
 export interface SelfTest {
   readonly name: string;
   compute(): Uint8Array;

@@ -58,6 +58,11 @@ export class EcOperations {
     return this.#ready().kernel;
   }
 
+  /** Finds the kernel, for those who must tell one that is not there from one that is wrong. @throws what finding it throws */
+  prepare(): void {
+    this.#ready();
+  }
+
   #ready(): { readonly kernel: EcKernel; readonly tables: KeyTables } {
     if (this.#loaded !== undefined) return this.#loaded;
     const kernel = this.#load();

@@ -68,6 +68,11 @@ export class RsaOperations {
     return this.#loaded;
   }
 
+  /** Finds the kernels. @throws what finding them throws */
+  prepare(): void {
+    this.#loaded ??= rawRsaOf(this.#load());
+  }
+
   /** Hashes a message with the kernels of hashing. */
   hash(hash: HashFacts, message: Uint8Array): Uint8Array {
     return hashRaw(this.#hashKernel, hash, message);

@@ -195,7 +195,10 @@ export class WasmRsa implements Rsa {
   /** Lets a call pass, after the self-test of its padding if it has one. */
   #enter(test?: SelfTest): void {
     this.#state.require();
-    if (test !== undefined) this.#state.require(test);
+    if (test === undefined) return;
+    // A kernel that is not there must be told as such: to the self-test it would be a wrong one, which stops the engine.
+    this.#operations.prepare();
+    this.#state.require(test);
   }
 
   /** Brings what is signed to a digest of its own: reading later items may run code of the caller. */
