@@ -13,7 +13,7 @@ import {
   advanceEncrypt,
 } from "./operations/advance-encrypt.ts";
 import * as aliases from "./operations/aliases.ts";
-import { type BatchItem, runBatch } from "./operations/batch.ts";
+import { type BatchItem, runBatch, wipePlaintext } from "./operations/batch.ts";
 import { type BulkKey, importBulkKey } from "./operations/bulk-key.ts";
 import * as states from "./operations/change-key-state.ts";
 import type { OperationContext, ResponseMetadata } from "./operations/context.ts";
@@ -516,7 +516,7 @@ export class Kms {
       throw this.#identify(error);
     }
     if (!(response instanceof Promise)) return response;
-    response.catch(() => undefined);
+    response.then(wipePlaintext, () => undefined);
     throw this.#identify(asynchronous());
   }
 

@@ -5,7 +5,22 @@ import type { AsyncEngine, Engine, EngineName } from "./engine.ts";
 import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
 
 export type EngineChoice = "auto" | EngineName;
-export type AnyEngine = Engine | AsyncEngine;
+
+/** A module of the wasm engine that may be loaded at its first use. */
+export type LazyModule = "ecc" | "rsa";
+
+/** A synchronous engine which may lack some of its kernels until they are needed. */
+export interface LoadingEngine extends Engine {
+  /**
+   * Loads a module that is to be used. What needs it is told of in `capabilities` and must not be called before.
+   *
+   * @returns undefined when it is there; who asks while it is loaded waits for the same
+   * @throws KmsError `Rejected.UnsupportedOperation`; it is tried again when next asked for
+   */
+  load?(module: LazyModule): Promise<void> | undefined;
+}
+
+export type AnyEngine = LoadingEngine | AsyncEngine;
 
 /** Gives the realm's engine of a name, made when first asked for; undefined where the platform has none. */
 export type EngineSource = (name: EngineName) => AnyEngine | undefined;

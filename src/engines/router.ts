@@ -19,6 +19,7 @@ import {
   type EngineSource,
   forced,
   hasVectors,
+  type LazyModule,
   routesOf,
   served,
 } from "./choose-engine.ts";
@@ -89,6 +90,8 @@ export class Router {
   readonly #aesRoutes: readonly Route[];
   readonly #bulkKeys: BulkKeys = new BulkKeys();
   readonly #hardware: HardwareKeys | undefined;
+  /** Bindings that wait for kernels to be loaded. */
+  readonly #cold: Set<Promise<unknown>> = new Set();
 
   constructor(engine: EngineSource, choice: EngineChoice, vault: KeyVault, hardware?: HardwareKeys) {
     this.#hardware = hardware;
@@ -100,6 +103,42 @@ export class Router {
 
   #choose(primitive: RoutedPrimitive, byteLength: number, parameter: string): AnyEngine {
     return chooseEngine(this.#engine, this.#choice, primitive, byteLength, parameter);
+  }
+
+  /**
+   * Makes the binding of a version in an engine once the kernels for it are loaded.
+   *
+   * @throws KmsError `Forbidden.KeyNotFound` where the version was let go meanwhile; whoever waited looks closer at the key
+   */
+  #loadFirst<Binding>(
+    engine: AnyEngine,
+    module: LazyModule,
+    slot: Slot,
+    make: () => MaybePromise<Binding>,
+  ): MaybePromise<Binding> {
+    const wait = loading(engine, module);
+    if (wait === undefined) return make();
+    const cold = wait.then(() => {
+      if (slot.isForgotten) throw new KmsError("Forbidden.KeyNotFound", "The key is there no more.");
+      return make();
+    });
+    this.#cold.add(cold);
+    // Whoever asked for the binding hears of a failure.
+    cold.finally(() => this.#cold.delete(cold)).catch(() => undefined);
+    return cold;
+  }
+
+  /** Whether there are bindings that wait for kernels to be loaded. */
+  get isCold(): boolean {
+    return this.#cold.size > 0;
+  }
+
+  /**
+   * Waits for those bindings: calls that need them and are made earlier run one after the other when it is over, with nothing
+   * between them.
+   */
+  async coldBindings(): Promise<void> {
+    await Promise.all(this.#cold);
   }
 
   /**
@@ -230,18 +269,19 @@ export class Router {
     const slot = slotOf(version);
     const known = slot.rsa[engine.name];
     if (known !== undefined) return known;
-    const rsa: Awaitable<Rsa> = served(engine.rsa);
     return this.#keep<RsaBinding>(
       slot,
       engine.name,
-      () => {
-        if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
-        return whenReady(
-          this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
-          (privateKey) =>
-            whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
-        );
-      },
+      () =>
+        this.#loadFirst<RsaBinding>(engine, "rsa", slot, () => {
+          const rsa: Awaitable<Rsa> = served(engine.rsa);
+          if (version.key.isHardware) return this.#hardwareRsa(version, rsa, modulusBits);
+          return whenReady(
+            this.#withMaterial(version, (material) => rsa.importPrivateKey(material)),
+            (privateKey) =>
+              whenReady(rsa.publicKey(privateKey), (publicKey) => ({ rsa, privateKey, publicKey })),
+          );
+        }),
       (made) => {
         slot.rsa[engine.name] = made;
       },
@@ -331,8 +371,9 @@ export class Router {
   }
 
   /** An RSA implementation for public keys that callers bring. */
-  rsaForPublicKeys(modulusBits: number): Awaitable<Rsa> {
-    return served<Awaitable<Rsa>>(this.#choose("rsa", 0, String(modulusBits)).rsa);
+  rsaForPublicKeys(modulusBits: number): MaybePromise<Awaitable<Rsa>> {
+    const engine = this.#choose("rsa", 0, String(modulusBits));
+    return whenReady(loading(engine, "rsa"), () => served<Awaitable<Rsa>>(engine.rsa));
   }
 
   /** The key for an operation; one key may be in two engines, if the routes say so. */
@@ -411,20 +452,21 @@ export class Router {
     const known = slot.ec[engine.name];
     if (known !== undefined) return known;
     const curve = curveOf(version);
-    const ecdsa: Awaitable<Ecdsa> = served(engine.ecdsa);
     return this.#keep<EcBinding>(
       slot,
       engine.name,
-      () => {
-        if (version.key.isHardware) return this.#hardwareEc(version, ecdsa, curve);
-        return whenReady(
-          this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
-          (privateKey) =>
-            whenReady(ecdsa.publicKey(privateKey), (publicKey) => {
-              return { ecdsa, privateKey, publicKey, together: ecTogether(engine, curve) };
-            }),
-        );
-      },
+      () =>
+        this.#loadFirst<EcBinding>(engine, "ecc", slot, () => {
+          const ecdsa: Awaitable<Ecdsa> = served(engine.ecdsa);
+          if (version.key.isHardware) return this.#hardwareEc(version, ecdsa, curve);
+          return whenReady(
+            this.#withMaterial(version, (material) => ecdsa.importPrivateKey(curve, material)),
+            (privateKey) =>
+              whenReady(ecdsa.publicKey(privateKey), (publicKey) => {
+                return { ecdsa, privateKey, publicKey, together: ecTogether(engine, curve) };
+              }),
+          );
+        }),
       (made) => {
         slot.ec[engine.name] = made;
       },
@@ -492,14 +534,18 @@ export class Router {
     options?: GenerateKeyOptions,
   ): Promise<{ pkcs8: Uint8Array; spki: Uint8Array }> {
     if (facts.type === "ec") {
-      const ecdsa: Awaitable<Ecdsa> = served(this.#choose("ecdsa", 0, facts.curve).ecdsa);
+      const engine = this.#choose("ecdsa", 0, facts.curve);
+      await loading(engine, "ecc");
+      const ecdsa: Awaitable<Ecdsa> = served(engine.ecdsa);
       const { privateKey, publicKey } = await ecdsa.generateKey(facts.curve, options);
       const spki = await ecdsa.exportSpki(publicKey);
       const pkcs8 = await ecdsa.exportPkcs8(privateKey);
       privateKey.destroy();
       return { pkcs8, spki };
     }
-    const rsa: Awaitable<Rsa> = served(this.#choose("rsa", 0, String(facts.modulusBits)).rsa);
+    const engine = this.#choose("rsa", 0, String(facts.modulusBits));
+    await loading(engine, "rsa");
+    const rsa: Awaitable<Rsa> = served(engine.rsa);
     const { privateKey, publicKey } = await rsa.generateKey(facts.modulusBits, options);
     const spki = await rsa.exportSpki(publicKey);
     const pkcs8 = await rsa.exportPkcs8(privateKey);
@@ -542,6 +588,11 @@ function curveOf(version: KeyVersion): CurveName {
   const facts = materialOf(version.key.identity.spec);
   if (facts.type !== "ec") throw new Error("internal: not an EC key");
   return facts.curve;
+}
+
+/** The wait for kernels that an engine loads at their first use; undefined where they are there. */
+function loading(engine: AnyEngine, module: LazyModule): Promise<void> | undefined {
+  return engine.name === "webcrypto" ? undefined : engine.load?.(module);
 }
 
 /** The engine as one that does many signatures at once; only the kernels share work between them. */

@@ -41,8 +41,10 @@ export async function runBatch<Request extends object, Response>(
   let rest: readonly Request[] = requests;
   let copies: Uint8Array[] | undefined;
   const clock = new SliceClock();
+  // One failure to load kernels is enough: from then on items try together, and each hears of it.
+  let waits = true;
   try {
-    while (runSlice(batchContext, operation, rest, count, results, clock)) {
+    while (runSlice(batchContext, operation, rest, count, results, clock, waits)) {
       if (copies === undefined) {
         // From here on the caller may change its arrays, so the batch goes on with copies.
         copies = [];
@@ -50,6 +52,7 @@ export async function runBatch<Request extends object, Response>(
       }
       stage.flush();
       signatures.flush();
+      if (waits && context.router.isCold) waits = await succeeds(context.router.coldBindings());
       await nextTurn();
       signal?.throwIfAborted();
       clock.restart();
@@ -62,7 +65,7 @@ export async function runBatch<Request extends object, Response>(
     const items = isPending ? await Promise.all(results) : (results as BatchItem<Response>[]);
     return signatures.hasFailures ? items.map((item) => orRefusal(context, item, signatures)) : items;
   } catch (error) {
-    for (const result of results) wipePlaintext(result);
+    for (const result of results) wipeItem(result);
     throw error;
   } finally {
     stage.release();
@@ -72,8 +75,9 @@ export async function runBatch<Request extends object, Response>(
 }
 
 /**
- * Adds results until there are `count` or the clock says stop; true for the latter. Apart from its caller, because engines
- * make slower code of asynchronous functions.
+ * Adds results until there are `count`, or the clock says stop, or an item waits for kernels to be loaded (others would wait with
+ * it, and then run with nothing between them); true unless there are `count`. Apart from its caller, because engines make slower
+ * code of asynchronous functions.
  */
 function runSlice<Request, Response>(
   context: OperationContext,
@@ -82,26 +86,39 @@ function runSlice<Request, Response>(
   count: number,
   results: MaybePromise<BatchItem<Response>>[],
   clock: SliceClock,
+  waits: boolean,
 ): boolean {
   const start = results.length;
   for (let i = start; i < count; i++) {
     if (i > start && clock.isOver()) return true;
     const result = runItem(context, operation, requests[i] as Request);
-    // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
-    if (result instanceof Promise) result.catch(() => undefined);
     results.push(result);
+    if (!(result instanceof Promise)) continue;
+    // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
+    result.catch(() => undefined);
+    if (waits && context.router.isCold && i + 1 < count) return true;
   }
   return false;
 }
 
-/** Wipes the plaintext in an answer that nobody is going to be given, now or when it comes. */
-function wipePlaintext(result: MaybePromise<BatchItem<unknown>>): void {
-  if (result instanceof Promise) {
-    result.then(wipePlaintext, () => undefined);
-    return;
+async function succeeds(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch {
+    return false;
   }
-  if (!result.ok) return;
-  const { plaintext } = result.value as { readonly plaintext?: unknown };
+}
+
+/** Wipes the plaintext of an item that nobody is going to be given, now or when it comes. */
+function wipeItem(result: MaybePromise<BatchItem<unknown>>): void {
+  if (result instanceof Promise) result.then(wipeItem, () => undefined);
+  else if (result.ok) wipePlaintext(result.value);
+}
+
+/** Wipes the plaintext in an answer that nobody is going to be given. */
+export function wipePlaintext(answer: unknown): void {
+  const { plaintext } = answer as { readonly plaintext?: unknown };
   if (plaintext instanceof Uint8Array) plaintext.fill(0);
 }
 

@@ -63,17 +63,21 @@ export function readWrapping(context: OperationContext, request: WrappingFields)
   ]);
   const facts = materialOf(spec);
   if (facts.type !== "rsa") throw new Error("internal: not an RSA spec");
-  const rsa = context.router.rsaForPublicKeys(facts.modulusBits);
   const hash = OAEP_HASHES[algorithm];
   const maxLength = oaepMaxPlaintext(facts.modulusBits, hash);
-  return whenReady(importPublicKey(rsa, publicKeyBlob), (publicKey) => {
-    ensure(
-      publicKey.modulusBits === facts.modulusBits,
-      "InvalidParameter",
-      "publicKeyBlob is not of wrappingKeySpec.",
-    );
-    return { maxLength, wrap: (dataKey) => rsa.encryptOaep(publicKey, dataKey, { hash }) };
-  });
+  const ready = context.router.rsaForPublicKeys(facts.modulusBits);
+  // The caller may change its own once the call has returned.
+  const spki = ready instanceof Promise ? copyBytes(publicKeyBlob) : publicKeyBlob;
+  return whenReady(ready, (rsa) =>
+    whenReady(importPublicKey(rsa, spki), (publicKey) => {
+      ensure(
+        publicKey.modulusBits === facts.modulusBits,
+        "InvalidParameter",
+        "publicKeyBlob is not of wrappingKeySpec.",
+      );
+      return { maxLength, wrap: (dataKey) => rsa.encryptOaep(publicKey, dataKey, { hash }) };
+    }),
+  );
 }
 
 function importPublicKey(rsa: Awaitable<Rsa>, spki: Uint8Array): MaybePromise<RsaPublicKey> {

@@ -7,6 +7,7 @@ import { isAsymmetric, materialOf } from "../keys/key-spec.ts";
 import { type MaybePromise, whenReady } from "../maybe-promise.ts";
 import { type OperationContext, type ResponseMetadata, resolveKey } from "./context.ts";
 import { checkFields, fields, readOptionalString, readString } from "./input.ts";
+import { withBinding } from "./with-binding.ts";
 
 export interface GetPublicKeyRequest {
   readonly keyId: string;
@@ -34,7 +35,8 @@ export function getPublicKey(
   const keyVersionId = readOptionalString(request.keyVersionId, "keyVersionId");
   const key = resolveKey(context, keyId);
   ensure(isAsymmetric(key.identity.spec), "Rejected.UnsupportedOperation", "The key has no public key.");
-  assertUsable(key, key.identity.usage);
+  const { usage } = key.identity;
+  assertUsable(key, usage);
 
   const version =
     keyVersionId === undefined
@@ -44,9 +46,21 @@ export function getPublicKey(
     throw new KmsError("Forbidden.KeyVersionNotFound", "keyVersionId names no version of this key.");
   const exported =
     materialOf(key.identity.spec).type === "rsa"
-      ? whenReady(context.router.rsa(version, "public"), ({ rsa, publicKey }) => rsa.exportSpki(publicKey))
-      : whenReady(context.router.ec(version, "verify"), ({ ecdsa, publicKey }) =>
-          ecdsa.exportSpki(publicKey),
+      ? withBinding(
+          context,
+          version,
+          usage,
+          context.router.rsa(version, "public"),
+          [],
+          ({ rsa, publicKey }) => rsa.exportSpki(publicKey),
+        )
+      : withBinding(
+          context,
+          version,
+          usage,
+          context.router.ec(version, "verify"),
+          [],
+          ({ ecdsa, publicKey }) => ecdsa.exportSpki(publicKey),
         );
   return whenReady(exported, (publicKeyDer) => ({
     keyId: key.keyId,

@@ -1,6 +1,7 @@
 /** Uses a key in an engine, at once where it is there already and after a wait where the engine still takes it in. */
 
 import { copyBytes } from "../bytes.ts";
+import { KmsError } from "../errors.ts";
 import { assertUsable, type KeyVersion } from "../keys/key.ts";
 import type { KeyUsage } from "../keys/key-spec.ts";
 import type { MaybePromise } from "../maybe-promise.ts";
@@ -30,13 +31,30 @@ export function withBinding<Binding, Inputs extends readonly Uint8Array[], Answe
   use: (binding: Binding, inputs: Inputs) => MaybePromise<Answer>,
 ): MaybePromise<Answer> {
   if (!(binding instanceof Promise)) return use(binding, inputs);
+  if (!context.mayWait) throw notThereYet(binding);
   const copies = inputs.map(copyBytes) as readonly Uint8Array[] as Inputs;
   return binding
-    .then((ready) => {
-      refuseGone(context, version, usage);
-      return use(ready, copies);
-    })
+    .then(
+      (ready) => {
+        refuseGone(context, version, usage);
+        return use(ready, copies);
+      },
+      (error: unknown) => {
+        // Of a key that was let go meanwhile the wait ends badly: what became of it is the better answer.
+        refuseGone(context, version, usage);
+        throw error;
+      },
+    )
     .finally(() => {
       for (const copy of copies) copy.fill(0);
     });
+}
+
+/** Refuses a call that must answer at once; what it would have waited for goes on, for later ones. */
+function notThereYet(binding: Promise<unknown>): KmsError {
+  binding.catch(() => undefined);
+  return new KmsError(
+    "Rejected.UnsupportedOperation",
+    "What this key needs is still being loaded, or answers asynchronously; use the async call, once at least.",
+  );
 }

@@ -20,6 +20,6 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideNothing)));
+    return new Kms(await PortableKms.openContext(options, portablePlatform(provideNothing, "opened")));
   }
 }

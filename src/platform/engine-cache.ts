@@ -1,11 +1,11 @@
 /** Keeps the wasm engines of a realm, one a variant, and which variants the runtime refused. */
 
-import type { Engine } from "../engines/engine.ts";
+import type { LoadingEngine } from "../engines/choose-engine.ts";
 import { KmsError } from "../errors.ts";
 import type { EngineVariant } from "./platform.ts";
 
 /** What became of making an engine. */
-type Outcome = { readonly engine: Engine } | { readonly error: KmsError };
+type Outcome = { readonly engine: LoadingEngine } | { readonly error: KmsError };
 
 /** Stands for the package's own kernels. */
 const OWN: object = {};
@@ -19,11 +19,11 @@ export class WasmEngines {
    *
    * @throws KmsError what making it ended in, `Rejected.UnsupportedOperation` each time
    */
-  get(variant: EngineVariant, make: () => Engine): Engine {
-    const { wasm = OWN, relaxedSimd, verifySignatures } = variant;
+  get(variant: EngineVariant, make: () => LoadingEngine): LoadingEngine {
+    const { wasm = OWN } = variant;
     // What is no object is refused by the maker.
     const ofModules = this.#outcomes.get(wasm) ?? new Map<string, Outcome>();
-    const id = `${relaxedSimd} ${verifySignatures}`;
+    const id = idOf(variant);
     const known = ofModules.get(id);
     if (known !== undefined) {
       if ("error" in known) throw known.error;
@@ -41,6 +41,18 @@ export class WasmEngines {
     if ("error" in outcome) throw outcome.error;
     return outcome.engine;
   }
+
+  /** Lets an engine that was refused be made again: it may have lacked kernels that could not be loaded then. */
+  forgetRefusal(variant: EngineVariant): void {
+    const ofModules = this.#outcomes.get(variant.wasm ?? OWN);
+    const id = idOf(variant);
+    const outcome = ofModules?.get(id);
+    if (outcome !== undefined && "error" in outcome) ofModules?.delete(id);
+  }
+}
+
+function idOf({ relaxedSimd, verifySignatures }: EngineVariant): string {
+  return `${relaxedSimd} ${verifySignatures}`;
 }
 
 /** Tells whether an engine is one that this runtime refuses. */

@@ -4,12 +4,13 @@
  */
 
 import { hexToBytes, publicToHex } from "../bytes.ts";
-import type { AnyEngine, EngineChoice } from "../engines/choose-engine.ts";
-import type { AsyncEngine, EngineName } from "../engines/engine.ts";
+import type { AnyEngine, LoadingEngine } from "../engines/choose-engine.ts";
+import type { AsyncEngine } from "../engines/engine.ts";
 import { engineLoader, type LoadEngine } from "../engines/load-engine.ts";
 import { randomBytes } from "../engines/random.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
-import { createWasmEngine } from "../engines/wasm/index.ts";
+import { createWasmEngine, missingModules } from "../engines/wasm/index.ts";
+import type { ModuleName } from "../engines/wasm/module.ts";
 import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
 import type { KmsError } from "../errors.ts";
 import { isUnsupported, WasmEngines } from "./engine-cache.ts";
@@ -18,37 +19,43 @@ import type { EngineVariant, Platform, RelaxedSimd } from "./platform.ts";
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
 
-/** Loads the kernels a wasm engine can choose from. @throws KmsError `Rejected.UnsupportedOperation` */
-export type ProvideKernels = (relaxedSimd: RelaxedSimd) => Promise<void>;
+/** Provides the best builds of some modules to the wasm engine. @throws KmsError `Rejected.UnsupportedOperation` */
+export type ProvideKernels = (relaxedSimd: RelaxedSimd, modules: readonly ModuleName[]) => Promise<void>;
 
 const wasmEngines: WasmEngines = new WasmEngines();
 /** WebCrypto engines by whether they verify signatures. */
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
+/** Whether one was begun to be made while wasm serves. */
+const webCryptoBegun: Set<boolean> = new Set();
 let hasWarned = false;
 
-/** Makes WebCrypto ready unless only wasm may serve. A page that is no secure context has none, which is an error only if it is needed. */
-async function prepareWebCrypto(choice: EngineChoice, { verifySignatures }: EngineVariant): Promise<void> {
-  if (choice === "wasm" || webCrypto.has(verifySignatures)) return;
+/** Makes WebCrypto ready. @throws KmsError `Rejected.UnsupportedOperation` in a page that is no secure context */
+async function prepareWebCrypto(verifySignatures: boolean): Promise<void> {
+  if (webCrypto.has(verifySignatures)) return;
+  webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
+}
+
+/** Makes wasm ready; where there is none, WebCrypto may stand in, with a warning. */
+async function prepareWasm(
+  isOptional: boolean,
+  variant: EngineVariant,
+  prepare: (variant: EngineVariant) => Promise<unknown>,
+): Promise<void> {
   try {
-    webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
+    wasmEngines.forgetRefusal(variant);
+    await prepare(variant);
   } catch (error) {
-    if (choice === "webcrypto" || !isUnsupported(error)) throw error;
+    if (!isOptional || !isUnsupported(error)) throw error;
+    await prepareWebCrypto(variant.verifySignatures).catch(() => {
+      throw error;
+    });
+    warn(error);
   }
 }
 
-/** Loads the kernels unless only WebCrypto may serve or the host brings them; without any, WebCrypto may stand in. */
-async function prepareWasm(
-  choice: EngineChoice,
-  { relaxedSimd, wasm, verifySignatures }: EngineVariant,
-  provide: ProvideKernels,
-): Promise<void> {
-  if (choice === "webcrypto" || wasm !== undefined) return;
-  try {
-    await provide(relaxedSimd);
-  } catch (error) {
-    if (choice === "wasm" || !isUnsupported(error) || !webCrypto.has(verifySignatures)) throw error;
-    warn(error);
-  }
+/** @throws the error, unless it says that there is no such engine here */
+function unlessUnsupported(error: unknown): void {
+  if (!isUnsupported(error)) throw error;
 }
 
 /** Says once that WebCrypto stands in for wasm. */
@@ -60,16 +67,17 @@ function warn({ message }: KmsError): void {
   );
 }
 
-function engine(name: EngineName, variant: EngineVariant, isOptional: boolean): AnyEngine | undefined {
-  if (name === "webcrypto") return webCrypto.get(variant.verifySignatures);
-  if (name !== "wasm") return undefined;
-  try {
-    return wasmEngines.get(variant, () => createWasmEngine(variant));
-  } catch (error) {
-    if (!isOptional || !isUnsupported(error) || !webCrypto.has(variant.verifySignatures)) throw error;
-    warn(error);
-    return undefined;
+/**
+ * Gives WebCrypto, or begins to make it where it is the quicker one only: asking the platform what it serves takes
+ * milliseconds, which no page is to wait for before its first call. Until it is ready, and where there is none, wasm serves.
+ */
+function quickerWebCrypto(verifySignatures: boolean): AnyEngine | undefined {
+  const made = webCrypto.get(verifySignatures);
+  if (made === undefined && !webCryptoBegun.has(verifySignatures)) {
+    webCryptoBegun.add(verifySignatures);
+    prepareWebCrypto(verifySignatures).catch(() => undefined);
   }
+  return made;
 }
 
 function newKdf(): KdfParameters {
@@ -94,14 +102,43 @@ async function deriveFromPassphrase(
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, imported, ROOT_KEY_LENGTH * 8));
 }
 
-/** Makes the platform of browsers and edge runtimes around a source of kernels. */
-export function portablePlatform(provide: ProvideKernels): Platform {
+/**
+ * Makes the platform of browsers and edge runtimes around a source of kernels.
+ *
+ * @param when "used" loads the modules of elliptic curves and of RSA with the first key that needs them, and makes WebCrypto
+ *   ready with the first long message; "opened" has all of it ready before a Kms is
+ */
+export function portablePlatform(provide: ProvideKernels, when: "opened" | "used"): Platform {
+  const isLazy = when === "used";
+  const wasmEngine = (variant: EngineVariant): LoadingEngine =>
+    wasmEngines.get(variant, () =>
+      createWasmEngine(variant, isLazy ? (module) => provide(variant.relaxedSimd, [module]) : undefined),
+    );
+  const prepareEngine = async (variant: EngineVariant): Promise<void> => {
+    const missing = missingModules(variant.wasm);
+    await provide(variant.relaxedSimd, isLazy ? missing.filter((name) => name === "main") : missing);
+    wasmEngine(variant);
+  };
   return {
     async prepare(choice, variant) {
-      await prepareWebCrypto(choice, variant);
-      await prepareWasm(choice, variant, provide);
+      const { verifySignatures } = variant;
+      if (choice === "webcrypto") return prepareWebCrypto(verifySignatures);
+      if (choice === "auto" && !isLazy) await prepareWebCrypto(verifySignatures).catch(unlessUnsupported);
+      if (choice !== "node") await prepareWasm(choice === "auto", variant, prepareEngine);
     },
-    engine,
+    engine(name, variant, isOptional) {
+      const { verifySignatures } = variant;
+      if (name === "webcrypto") {
+        return isLazy && isOptional ? quickerWebCrypto(verifySignatures) : webCrypto.get(verifySignatures);
+      }
+      if (name !== "wasm") return undefined;
+      try {
+        return wasmEngine(variant);
+      } catch (error) {
+        if (!isOptional || !isUnsupported(error) || !webCrypto.has(verifySignatures)) throw error;
+        return undefined;
+      }
+    },
     rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
     newCiphertextBlock: () => undefined,
   };
@@ -111,7 +148,7 @@ export function portablePlatform(provide: ProvideKernels): Platform {
 export function portableEngineLoader(provide: ProvideKernels): LoadEngine {
   return engineLoader({
     async wasm(options) {
-      if (options.wasm === undefined) await provide(options.relaxedSimd);
+      await provide(options.relaxedSimd, missingModules(options.wasm));
       return createWasmEngine(options);
     },
     webcrypto: createWebCryptoEngine,

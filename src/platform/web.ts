@@ -1,4 +1,4 @@
-/** Browsers: the build of the kernels that serves is loaded when a Kms is opened. */
+/** Browsers: the build of the kernels that serves is loaded when a Kms is opened, those of curves and of RSA with their first key. */
 
 import { provideKernels } from "../engines/wasm/lazy.ts";
 import { Kms as PortableKms } from "../kms.ts";
@@ -14,6 +14,6 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels)));
+    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels, "used")));
   }
 }

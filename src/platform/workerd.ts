@@ -14,6 +14,6 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels)));
+    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels, "opened")));
   }
 }

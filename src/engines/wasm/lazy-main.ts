@@ -1,6 +1,6 @@
 /**
- * Loads the build of the main module that serves this runtime, and no other: each is a chunk of its own where a bundler
- * splits, or a file of its own in the package.
+ * Loads the build of a module that serves this runtime, and no other: each is a chunk of its own where a bundler splits, or a
+ * file of its own in the package.
  */
 
 import { KmsError } from "../../errors.ts";
@@ -19,32 +19,33 @@ const MAIN: Chunks = {
   relaxed: () => import("./bytes/relaxed.ts"),
 };
 
+/** Loads the best build of the main module, as `provideBest` does. */
+export function provideMainKernels(relaxedSimd: RelaxedSimd): Promise<void> {
+  return provideBest(mainLoader, MAIN, relaxedSimd);
+}
+
 /**
- * Loads the best build of the main module and proves it; goes on to the next where its answers are wrong.
+ * Loads the best build of a module and proves it; goes on to the next where its answers are wrong.
  *
  * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly, a policy forbids it, or there is no import()
  */
-export async function provideMainKernels(relaxedSimd: RelaxedSimd): Promise<void> {
-  for (const build of mainLoader.supported(relaxedSimd)) {
-    await fetchChunk(mainLoader, MAIN, build);
-    if (mainLoader.has(build, relaxedSimd)) return;
-  }
-}
-
-/** Loads one build into a loader. @throws KmsError `Rejected.UnsupportedOperation` */
-export async function fetchChunk<Kernel>(
+export async function provideBest<Kernel>(
   loader: ModuleLoader<Kernel>,
   chunks: Chunks,
-  build: WasmBuild,
+  relaxedSimd: RelaxedSimd,
 ): Promise<void> {
-  try {
-    const chunk = await chunks[build]?.();
-    if (chunk !== undefined) loader.provide({ [build]: chunk.WASM_HEX });
-  } catch (cause) {
-    throw new KmsError(
-      "Rejected.UnsupportedOperation",
-      "The kernels cannot be loaded; pass the option wasm.",
-      { cause },
-    );
+  for (const build of loader.supported(relaxedSimd)) {
+    const load = chunks[build];
+    if (load === undefined) continue;
+    try {
+      loader.provide({ [build]: (await load()).WASM_HEX });
+    } catch (cause) {
+      throw new KmsError(
+        "Rejected.UnsupportedOperation",
+        "The kernels cannot be loaded; pass the option wasm.",
+        { cause },
+      );
+    }
+    if (loader.find(relaxedSimd, build) !== undefined) return;
   }
 }

@@ -1,9 +1,9 @@
-/** Loads the builds of all modules that serve this runtime, and no others. */
+/** Loads the builds of the modules that are asked for which serve this runtime, and no others. */
 
-import { type Chunks, fetchChunk, provideMainKernels } from "./lazy-main.ts";
+import { type Chunks, provideBest, provideMainKernels } from "./lazy-main.ts";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { rsaLoader } from "./load-rsa-kernel.ts";
-import type { ModuleLoader, RelaxedSimd } from "./module.ts";
+import type { ModuleName, RelaxedSimd } from "./module.ts";
 
 const ECC: Chunks = {
   base: () => import("./bytes/ecc-base.ts"),
@@ -15,25 +15,20 @@ const RSA: Chunks = {
   relaxed: () => import("./bytes/rsa-relaxed.ts"),
 };
 
-/**
- * Loads the best builds of all modules; those but the main one are compiled at their first use.
- *
- * @throws KmsError like `provideMainKernels`
- */
-export async function provideKernels(relaxedSimd: RelaxedSimd): Promise<void> {
-  await Promise.all([
-    provideMainKernels(relaxedSimd),
-    provideBest(ecLoader, ECC, relaxedSimd),
-    provideBest(rsaLoader, RSA, relaxedSimd),
-  ]);
-}
+const PROVIDE: Readonly<Record<ModuleName, (relaxedSimd: RelaxedSimd) => Promise<void>>> = {
+  main: provideMainKernels,
+  ecc: (relaxedSimd) => provideBest(ecLoader, ECC, relaxedSimd),
+  rsa: (relaxedSimd) => provideBest(rsaLoader, RSA, relaxedSimd),
+};
 
-/** Loads the best build that the runtime has the instructions for, without compiling it. */
-async function provideBest<Kernel>(
-  loader: ModuleLoader<Kernel>,
-  chunks: Chunks,
+/**
+ * Loads the best builds of some modules, at the same time.
+ *
+ * @throws KmsError like `provideBest`
+ */
+export async function provideKernels(
   relaxedSimd: RelaxedSimd,
+  modules: readonly ModuleName[],
 ): Promise<void> {
-  const best = loader.supported(relaxedSimd).find((build) => chunks[build] !== undefined);
-  if (best !== undefined) await fetchChunk(loader, chunks, best);
+  await Promise.all(modules.map((module) => PROVIDE[module](relaxedSimd)));
 }

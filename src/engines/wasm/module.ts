@@ -9,6 +9,9 @@ import { allowRelaxedSimd } from "./v8-flag.ts";
 /** The builds of the kernels, by what they ask of the runtime: nothing, SIMD128, or relaxed SIMD as well. */
 export type WasmBuild = "base" | "simd" | "relaxed";
 
+/** The modules of kernels: main has AES, hashes and HMAC, ecc the curves. */
+export type ModuleName = "main" | "ecc" | "rsa";
+
 /** Whether a relaxed SIMD build may run: where the runtime has it, never, or by setting the V8 flag first. */
 export type RelaxedSimd = "auto" | "off" | "force";
 
@@ -36,10 +39,13 @@ export interface ModuleFacts<Kernel> {
 
 export class ModuleLoader<Kernel> {
   readonly #facts: ModuleFacts<Kernel>;
-  readonly #sources: Map<WasmBuild, BuildSource> = new Map();
+  /** The builds that were provided. */
+  readonly sources: Map<WasmBuild, BuildSource> = new Map();
   readonly #ofModule: WeakMap<WebAssembly.Module, Kernel> = new WeakMap();
   /** A kernel once its build was proved; undefined inside where this runtime has not that build. */
   readonly #ofBuild: Map<WasmBuild, { readonly kernel: Kernel | undefined }> = new Map();
+  /** The builds whose instructions this runtime was seen to have. */
+  readonly #instructions: Partial<Record<WasmBuild, boolean>> = {};
 
   constructor(facts: ModuleFacts<Kernel>) {
     this.#facts = facts;
@@ -66,28 +72,29 @@ export class ModuleLoader<Kernel> {
   provide(sources: BuildSources): void {
     for (const build of BEST_FIRST) {
       const source = sources[build];
-      if (source !== undefined && !this.#sources.has(build)) this.#sources.set(build, source);
+      if (source !== undefined && !this.sources.has(build)) this.sources.set(build, source);
     }
   }
 
   /**
-   * Lists the builds that this runtime has the instructions for, the best first.
+   * Gives the builds that this runtime has the instructions for, the best first; probes for none before it is asked for.
    *
    * @throws KmsError `Rejected.UnsupportedOperation` where there is no WebAssembly
    */
-  supported(relaxedSimd: RelaxedSimd): WasmBuild[] {
+  *supported(relaxedSimd: RelaxedSimd): Generator<WasmBuild, void> {
     ensureWebAssembly();
-    return BEST_FIRST.filter((build) => {
-      if (build === "base") return true;
-      if (build === "relaxed" && relaxedSimd === "off") return false;
-      const { isSupported } = this.#facts;
-      return isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
-    });
+    for (const build of BEST_FIRST) {
+      if (build === "base" || this.#hasInstructions(build, relaxedSimd)) yield build;
+    }
   }
 
-  /** Tells whether a build was provided and, once run, gave right answers. */
-  has(build: WasmBuild, relaxedSimd: RelaxedSimd): boolean {
-    return this.#build(build, relaxedSimd === "force") !== undefined;
+  #hasInstructions(build: "simd" | "relaxed", relaxedSimd: RelaxedSimd): boolean {
+    if (build === "relaxed" && relaxedSimd === "off") return false;
+    const { isSupported } = this.#facts;
+    // Instructions that were there once stay; those that were not may come with a flag.
+    this.#instructions[build] ||=
+      isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    return this.#instructions[build];
   }
 
   /**
@@ -98,13 +105,8 @@ export class ModuleLoader<Kernel> {
    *   the build asked for is not supported
    */
   best(relaxedSimd: RelaxedSimd, build?: WasmBuild): Kernel {
-    ensureWebAssembly();
-    for (const each of BEST_FIRST) {
-      if (build !== undefined && build !== each) continue;
-      if (each === "relaxed" && relaxedSimd === "off") continue;
-      const kernel = this.#build(each, relaxedSimd === "force");
-      if (kernel !== undefined) return kernel;
-    }
+    const kernel = this.find(relaxedSimd, build);
+    if (kernel !== undefined) return kernel;
     throw new KmsError(
       "Rejected.UnsupportedOperation",
       build === undefined
@@ -113,13 +115,20 @@ export class ModuleLoader<Kernel> {
     );
   }
 
-  /** Gives a build as it was provided. */
-  source(build: WasmBuild): BuildSource | undefined {
-    return this.#sources.get(build);
+  /** Does what `best` does; undefined where no build that was provided serves, or the one that is asked for does not. */
+  find(relaxedSimd: RelaxedSimd, build?: WasmBuild): Kernel | undefined {
+    ensureWebAssembly();
+    for (const each of BEST_FIRST) {
+      if (build !== undefined && build !== each) continue;
+      if (each === "relaxed" && relaxedSimd === "off") continue;
+      const kernel = this.#build(each, relaxedSimd === "force");
+      if (kernel !== undefined) return kernel;
+    }
+    return undefined;
   }
 
   #build(build: WasmBuild, force: boolean): Kernel | undefined {
-    const source = this.#sources.get(build);
+    const source = this.sources.get(build);
     if (source === undefined) return undefined;
     const known = this.#ofBuild.get(build);
     // A flag set later may bring the relaxed build after all.
@@ -132,15 +141,12 @@ export class ModuleLoader<Kernel> {
 
   /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
   #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
-    const { isSupported, answersRightly } = this.#facts;
     // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
     const isCompiled = typeof source !== "string";
-    if (!isCompiled && !isSupported(build) && !(force && allowRelaxedSimd() && isSupported(build))) {
-      return undefined;
-    }
+    if (!isCompiled && !this.#hasInstructions(build, force ? "force" : "auto")) return undefined;
     try {
       const kernel = this.#instantiate(compile(source));
-      return answersRightly(kernel) ? kernel : undefined;
+      return this.#facts.answersRightly(kernel) ? kernel : undefined;
     } catch {
       return undefined;
     }
@@ -178,10 +184,11 @@ function ensureWebAssembly(): void {
  * @throws KmsError `Rejected.UnsupportedOperation`
  */
 export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Module {
-  const build = loader.supported("auto").find((each) => loader.has(each, "auto"));
-  const source = build === undefined ? undefined : loader.source(build);
-  ensure(source !== undefined, "Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
-  return compile(source);
+  for (const build of loader.supported("auto")) {
+    const source = loader.find("auto", build) !== undefined ? loader.sources.get(build) : undefined;
+    if (source !== undefined) return compile(source);
+  }
+  throw new KmsError("Rejected.UnsupportedOperation", "This runtime supports none of the kernels.");
 }
 
 /** Compiles a build. @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses */
