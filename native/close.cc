@@ -32,13 +32,13 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   // What was claimed and not begun came back meanwhile.
   FailQueued(Reason::kClosed, CKR_OK, Function::kNone);
   std::vector<Finished> finished;
-  for (Worker& worker : workers_) Abandon(worker, finished);
+  for (const auto& worker : workers_) Abandon(*worker, finished);
   FailQueued(Reason::kClosed, CKR_OK, Function::kNone);
   mailbox_->Post(std::move(finished));
   stop_ = true;
   serves_ = false;
   pins_.Close();
-  for (Worker& worker : workers_) worker.wake.notify_one();
+  for (const auto& worker : workers_) worker->wake.notify_one();
   monitor_wake_.notify_one();
   const std::shared_ptr<Lane> lane = lane_;
   if (lane != nullptr) {

@@ -196,8 +196,7 @@ void Pool::RunTask(Lane& lane, Task task) {
   lock.unlock();
   {
     InModule inside(*lane.mark);
-    std::unique_lock<std::mutex> serial;
-    if (module.serial()) serial = std::unique_lock(module.serial_mutex());
+    const auto serial = module.LockSerial();
     try {
       value = task.work(tools);
     } catch (const ModuleError& error) {

@@ -7,55 +7,69 @@
 namespace keyplane {
 
 void Mailbox::Post(std::vector<Finished>&& finished) {
-  if (finished.empty()) return;
+  if (Put(std::move(finished))) Wake();
+}
+
+bool Mailbox::Put(std::vector<Finished>&& finished) {
+  if (finished.empty()) return false;
   std::lock_guard lock(mutex_);
-  if (async_ == nullptr) return;
+  if (closed_) return false;
   if (mail_.finished.empty()) {
     mail_.finished.swap(finished);
   } else {
     std::move(finished.begin(), finished.end(), std::back_inserter(mail_.finished));
   }
-  Wake();
+  return !std::exchange(awake_, true);
 }
 
 void Mailbox::Post(Notice notice) {
-  std::lock_guard lock(mutex_);
-  if (async_ == nullptr) return;
-  mail_.notices.push_back(notice);
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    mail_.notices.push_back(notice);
+    if (std::exchange(awake_, true)) return;
+  }
   Wake();
 }
 
 void Mailbox::Post(TaskResult result) {
-  std::lock_guard lock(mutex_);
-  if (async_ == nullptr) return;
-  mail_.results.push_back(std::move(result));
+  {
+    std::lock_guard lock(mutex_);
+    if (closed_) return;
+    mail_.results.push_back(std::move(result));
+    if (std::exchange(awake_, true)) return;
+  }
   Wake();
 }
 
 void Mailbox::Take(Mail& mail, std::size_t max_finished) {
-  std::lock_guard lock(mutex_);
-  awake_ = false;
-  mail.notices.swap(mail_.notices);
-  mail.results.swap(mail_.results);
-  if (mail_.finished.size() <= max_finished) {
-    mail.finished.swap(mail_.finished);
-    return;
+  {
+    std::lock_guard lock(mutex_);
+    awake_ = false;
+    mail.notices.swap(mail_.notices);
+    mail.results.swap(mail_.results);
+    if (mail_.finished.size() <= max_finished) {
+      mail.finished.swap(mail_.finished);
+      return;
+    }
+    const auto end = mail_.finished.begin() + static_cast<std::ptrdiff_t>(max_finished);
+    mail.finished.assign(std::make_move_iterator(mail_.finished.begin()),
+                         std::make_move_iterator(end));
+    mail_.finished.erase(mail_.finished.begin(), end);
+    awake_ = true;
   }
-  const auto end = mail_.finished.begin() + static_cast<std::ptrdiff_t>(max_finished);
-  mail.finished.assign(std::make_move_iterator(mail_.finished.begin()),
-                       std::make_move_iterator(end));
-  mail_.finished.erase(mail_.finished.begin(), end);
   Wake();
 }
 
 void Mailbox::Close() {
-  std::lock_guard lock(mutex_);
+  const std::scoped_lock lock(mutex_, async_mutex_);
+  closed_ = true;
   async_ = nullptr;
 }
 
 void Mailbox::Wake() {
-  if (std::exchange(awake_, true) || async_ == nullptr) return;
-  uv_async_send(async_);
+  const std::lock_guard lock(async_mutex_);
+  if (async_ != nullptr) uv_async_send(async_);
 }
 
 }  // namespace keyplane

@@ -51,6 +51,10 @@ class Mailbox {
   void Post(std::vector<Finished>&& finished);
   void Post(Notice notice);
   void Post(TaskResult result);
+  // The two halves of Post, for who holds a lock that the loop may want as soon as it wakes. If Put
+  // returns true, Wake must follow.
+  bool Put(std::vector<Finished>&& finished);
+  void Wake();
 
   // On the JavaScript thread. Takes at most `max_finished` ranges; wakes the loop again for the
   // rest.
@@ -59,12 +63,14 @@ class Mailbox {
   void Close();
 
  private:
-  void Wake();
-
   std::mutex mutex_;
-  uv_async_t* async_;
+  bool closed_ = false;
+  // The loop will look, or someone is about to wake it.
   bool awake_ = false;
   Mail mail_;
+  // Waking takes longer than anything else here, and the loop must not find `mutex_` taken then.
+  std::mutex async_mutex_;
+  uv_async_t* async_;
 };
 
 }  // namespace keyplane

@@ -63,7 +63,10 @@ class Module {
   std::uint32_t generation() const { return generation_.load(); }
   // Calls must not overlap: the module can't lock (CKR_CANT_LOCK).
   bool serial() const { return serial_.load(); }
-  std::mutex& serial_mutex() { return serial_mutex_; }
+  // Returns what must be held around a call; holds nothing where calls may overlap.
+  std::unique_lock<std::mutex> LockSerial() {
+    return serial() ? std::unique_lock(serial_mutex_) : std::unique_lock<std::mutex>();
+  }
 
   // Initialises the module anew unless someone did so since `seen_generation`. With `finalize`, a
   // module that is ours and has one user alone is finalised first, so that it looks for tokens

@@ -51,7 +51,7 @@ void Pool::RunMonitor() {
       if (governors_[c].Tick(now, saturated)) {
         mailbox_->Post(
             {Event::kLimit, static_cast<double>(c), static_cast<double>(governors_[c].limit())});
-        if (serves_) WakeWorkers(2);
+        if (serves_) WakeWorkers().Notify();
       }
     }
     const bool lane_idle = lane_ == nullptr || lane_->since_ms == 0;
@@ -96,7 +96,8 @@ void Pool::ExpireQueued(std::uint32_t now, std::vector<Finished>& finished) {
 }
 
 void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
-  for (Worker& worker : workers_) {
+  for (const auto& each : workers_) {
+    Worker& worker = *each;
     if (worker.zombie) {
       // It may have been at the door of the module when it was given up.
       TakeFinished(worker, finished);
@@ -121,7 +122,7 @@ void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
     if (!worker.stuck && now - since > std::max(kStuckMs, kStuckTimes * usual_ms)) {
       worker.stuck = true;
       ++stuck_[worker.job_class];
-      if (serves_) WakeWorkers(2);
+      if (serves_) WakeWorkers().Notify();
     }
   }
 }
@@ -142,7 +143,7 @@ void Pool::Steal(Worker& worker) {
   if (worker.stolen || next >= worker.chunk.end) return;
   worker.stolen = true;
   Requeue({worker.chunk.batch, next, worker.chunk.end});
-  if (serves_) WakeWorkers(2);
+  if (serves_) WakeWorkers().Notify();
 }
 
 void Pool::MakeZombie(Worker& worker) {
@@ -157,7 +158,7 @@ void Pool::MakeZombie(Worker& worker) {
   if (num_zombies_ >= ThreadCap()) {
     mailbox_->Post({Event::kZombieLimit, static_cast<double>(num_zombies_), 0});
   }
-  if (serves_) WakeWorkers(2);
+  if (serves_) WakeWorkers().Notify();
 }
 
 // A lane that hangs is left alone, and what it was at fails.

@@ -74,6 +74,7 @@ Submitted Pool::Submit(const std::shared_ptr<Arena>& arena, std::uint32_t first,
   if (bytes_in_flight_ + bytes > options_.queue_bytes) return Submitted::kBusyBytes;
 
   std::vector<Finished> finished;
+  Woken woken;
   {
     Lock lock(mutex_);
     if (state_ == State::kNew || state_ >= State::kClosing) return Submitted::kClosed;
@@ -124,9 +125,10 @@ Submitted Pool::Submit(const std::shared_ptr<Arena>& arena, std::uint32_t first,
       }
     }
     flush(count);
-    if (serves_) WakeWorkers(2);
+    if (serves_) woken = WakeWorkers();
     WakeMonitor();
   }
+  woken.Notify();
   for (std::uint32_t i = 0; i < count; ++i) {
     const Record& record = batch->jobs[i].record;
     const std::uint64_t len = std::uint64_t{record.input_len} + record.output_capacity;
@@ -266,7 +268,8 @@ int Pool::Cancel(const Arena& arena, std::uint32_t index) {
   for (const auto& queue : queues_) {
     if (found == 0 && std::any_of(queue.begin(), queue.end(), take_back)) found = 1;
   }
-  for (Worker& worker : workers_) {
+  for (const auto& each : workers_) {
+    Worker& worker = *each;
     if (found != 0 || !worker.busy) continue;
     if (take_back(worker.chunk)) {
       found = 1;
@@ -326,7 +329,7 @@ void Pool::SetLimits(Class job_class, Limits limits) {
   Lock lock(mutex_);
   bounds_[job_class] = limits;
   governors_[job_class].SetLimits(limits);
-  if (serves_) WakeWorkers(2);
+  if (serves_) WakeWorkers().Notify();
 }
 
 void Pool::Stats(double* into, std::size_t len) {

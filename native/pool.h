@@ -15,6 +15,7 @@
 
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -157,6 +158,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     enum class Hand : std::uint8_t { kWorker, kModule, kMonitor };
     std::atomic<Hand> hand = Hand::kWorker;
     std::vector<Finished> finished;
+    // How long what is finished and not told of took, in microseconds; guarded by mutex_.
+    double held_us = 0;
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
   };
@@ -183,34 +186,65 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   using Lock = std::unique_lock<std::mutex>;
 
-  // workers.cc: threads, their sessions and what they run.
-  void RunWorker(Worker& worker);
-  void Park(Lock& lock, Worker& worker);
+  // Threads that are to take up work. Where much is in hand, notify them without the lock: one that
+  // finds it taken goes back to sleep. They are shared, since a thread may have ended by then.
+  struct Woken {
+    std::array<std::shared_ptr<Worker>, 2> workers;
+
+    void Notify() const {
+      for (const auto& worker : workers) {
+        if (worker != nullptr) worker->wake.notify_one();
+      }
+    }
+  };
+
+  // What came of a chunk.
+  struct ChunkDone {
+    std::uint32_t num_run = 0;
+    std::uint64_t wall_ns = 0;
+    // 0 when it was not measured.
+    std::uint64_t cpu_ns = 0;
+    // What goes back to the queue.
+    Range rest;
+  };
+
+  // workers.cc: threads, and who of them claims what.
+  void RunWorker(const std::shared_ptr<Worker>& self);
+  void Park(Lock& lock, const std::shared_ptr<Worker>& self);
   Range Claim(Worker& worker);
-  void RunChunk(Worker& worker, Tools& tools, const Range& chunk);
-  // Returns false if the chunk ends here.
-  bool RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job);
-  // Sends a job back to the front of the queue, to run after a recovery.
-  bool RunLater(const Range& job_range, const Answer& answer, std::vector<Finished>& finished);
-  bool OpenSession(Session& session, CK_RV& ckr, Function& function);
-  bool ReplaceSession(Session& session, CK_RV& ckr, Function& function);
-  void DropSession(Session& session);
-  bool SessionIsAlone(CK_RV ckr);
-  bool IsUnusable(Key& key, const Session& session, CK_RV ckr);
+  void EndChunk(Worker& worker, ChunkDone done);
+  bool MayHold(const Worker& worker) const;
+  bool Put(Worker& worker);
+  bool Tell(Lock& lock, Worker& worker);
   void ZombieReturned();
-  void Opened(Worker& worker);
-  void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
   // Threads of a class that count.
   std::uint32_t AtWork(std::size_t job_class) const {
     return active_[job_class] - stuck_[job_class];
   }
   std::uint32_t Room(std::size_t job_class) const;
   std::uint32_t Demand() const;
-  void WakeWorkers(std::uint32_t most);
+  [[nodiscard]] Woken WakeWorkers();
   bool StartWorker();
   Class Claimable() const;
   std::uint32_t ChunkLen(Class job_class) const;
   std::uint32_t ThreadCap() const;
+
+  // chunks.cc: what a thread does with what it has claimed.
+  ChunkDone RunChunk(Worker& worker, Tools& tools, const Range& chunk);
+  bool SamplesCpu(Class job_class, std::uint32_t now);
+  // Returns false if the chunk ends here.
+  bool RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job);
+  // Sends a job back to the front of the queue, to run after a recovery.
+  bool RunLater(const Range& job_range, const Answer& answer, std::vector<Finished>& finished);
+
+  // sessions.cc
+  bool OpenSession(Session& session, CK_RV& ckr, Function& function);
+  bool ReplaceSession(Session& session, CK_RV& ckr, Function& function);
+  void DropSession(Session& session);
+  bool SessionIsAlone(CK_RV ckr);
+  bool IsUnusable(Key& key, const Session& session, CK_RV ckr);
+  void Opened(Worker& worker);
+  void OpenFailed(Lock& lock, Worker& worker, CK_RV ckr, Function function);
 
   // pool.cc: the queue.
   void Requeue(Range range);
@@ -295,9 +329,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t stuck_[kNumClasses] = {};
   Governor governors_[kNumClasses];
   Limits bounds_[kNumClasses];
+  // When the time on the core was last measured.
+  std::atomic<std::uint32_t> cpu_sampled_ms_[kNumClasses] = {};
   std::uint32_t next_class_ = 0;
-  std::list<Worker> workers_;
-  std::vector<Worker*> idle_;
+  std::list<std::shared_ptr<Worker>> workers_;
+  std::vector<std::shared_ptr<Worker>> idle_;
   std::uint32_t num_threads_ = 0;
   // Woken or started, and not at work yet.
   std::uint32_t num_waking_ = 0;

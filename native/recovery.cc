@@ -87,8 +87,7 @@ void Pool::RunRecovery(Lane& lane) {
     if (use_ == nullptr) OpenModule();
     StillOurs(lane);
     Module& module = use_->module();
-    std::unique_lock<std::mutex> serial;
-    if (module.serial()) serial = std::unique_lock(module.serial_mutex());
+    const auto serial = module.LockSerial();
     const std::uint32_t deadline = now_ms() + options_.discover_ms;
     for (;;) {
       try {
@@ -128,7 +127,7 @@ void Pool::Quiesce(Lane& lane) {
   if (!quiet_.wait_for(lock, kQuiesce, quiet)) {
     std::vector<Finished> finished;
     while (num_busy_ != 0 && !lane.abandoned && !stop_) {
-      for (Worker& worker : workers_) Abandon(worker, finished);
+      for (const auto& worker : workers_) Abandon(*worker, finished);
       mailbox_->Post(std::exchange(finished, {}));
       quiet_.wait_for(lock, std::chrono::milliseconds(1), quiet);
     }
@@ -323,7 +322,7 @@ void Pool::Begin(Lane& lane, std::uint32_t epoch) {
   if (opened) {
     for (std::uint32_t i = 0; i < options_.min_sessions; ++i) StartWorker();
   }
-  WakeWorkers(4);
+  WakeWorkers().Notify();
 }
 
 // mutex_ is held. Nothing waits for a token that is not there: what is queued fails at once.
