@@ -64,6 +64,8 @@ export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Pro
     const watch = new AbortController();
     const release = (): void => {
       worker.removeEventListener("error", onError);
+      port1.removeEventListener("close", onGone);
+      port1.removeEventListener("messageerror", onError);
       waiting?.removeEventListener("abort", onAbort);
       watch.abort();
     };
@@ -76,17 +78,21 @@ export function connectKms(worker: KmsWorker, options: ConnectOptions = {}): Pro
       if (calls === undefined) refuse(unavailable("The worker's script does not run."));
       else calls.fail();
     };
+    const onGone = (): void => {
+      onError();
+      port1.close();
+    };
     const onAbort = (): void => refuse(waiting?.reason);
     waiting?.addEventListener("abort", onAbort);
     worker.addEventListener("error", onError);
-    port1.addEventListener("close", onError);
+    port1.addEventListener("close", onGone);
     port1.addEventListener("messageerror", onError);
     port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       if (data.type === "alive") {
         if (data.life === undefined) return;
         const { signal } = watch;
         webLocks()
-          ?.request(data.life, { mode: "shared", signal }, onError)
+          ?.request(data.life, { mode: "shared", signal }, onGone)
           .catch(() => undefined);
       } else if (data.type === "open") {
         waiting?.removeEventListener("abort", onAbort);
@@ -142,7 +148,7 @@ class Calls {
   #failed = false;
   readonly #release: () => void;
 
-  /** `release` is called once, when nothing more is to be heard of the worker. */
+  /** `release` is called when nothing more is to be heard of the worker but late answers, which are wiped. */
   constructor(port: MessagePort, release: () => void) {
     this.#port = port;
     this.#release = release;
@@ -185,6 +191,7 @@ class Calls {
   /** Ends all calls, now and later: whether the worker still does them nobody can tell. */
   fail(): void {
     this.#failed = true;
+    this.#release();
     this.#rejectAll(unavailable());
   }
 

@@ -106,14 +106,21 @@ describe("closing a Kms in a worker", () => {
 });
 
 /** A worker that opens and then says nothing of its own. */
-async function deafWorker(): Promise<{ remote: RemoteKms; page: MessagePort; host: MessagePort }> {
-  const { page, scope } = channel();
+async function deafWorker(
+  { page, scope }: ReturnType<typeof channel> = channel(),
+  life?: string,
+): Promise<{
+  remote: RemoteKms;
+  page: MessagePort;
+  host: MessagePort;
+}> {
   const arrived = new Promise<MessagePort>((resolve) => {
     scope.onmessage = ({ data }) => resolve((data as { port: MessagePort }).port);
   });
   const connecting = connectKms(page);
   const host = await arrived;
   toClose.push(() => host.close());
+  host.postMessage({ type: "alive", life });
   host.postMessage({ type: "open", engine: "wasm" });
   return { remote: await connecting, page, host };
 }
@@ -175,6 +182,30 @@ describe("a worker that fails", () => {
     expect(await codeOf(remote.listKeys())).toBe("ServiceUnavailableTemporary");
     expect(await codeOf(remote.close())).toBe("ServiceUnavailableTemporary");
     expect(await codeOf(remote.listKeys())).toBe("Rejected.Closed");
+  });
+
+  test.each(Object.entries(FAILURES))("is not listened to any more, when it %s", async (_name, fail) => {
+    const { page, scope } = channel();
+    const removed = vi.spyOn(page, "removeEventListener");
+    const added = vi.spyOn(page, "addEventListener");
+    const worker = await deafWorker({ page, scope });
+    const call = codeOf(worker.remote.listKeys());
+    fail(worker);
+    expect(await call).toBe("ServiceUnavailableTemporary");
+    expect(added).toHaveBeenCalledOnce();
+    expect(removed.mock.calls).toEqual(added.mock.calls);
+  });
+
+  test("has its port closed at once when it is terminated", async () => {
+    const locks = new Locks();
+    vi.stubGlobal("navigator", { locks });
+    void locks.request("a worker", () => undefined, undefined);
+    const worker = await deafWorker(channel(), "a worker");
+    const closed = new Promise((resolve) => worker.host.addEventListener("close", resolve));
+    worker.host.start();
+    locks.release();
+    await closed;
+    expect(await codeOf(worker.remote.listKeys())).toBe("ServiceUnavailableTemporary");
   });
 
   test("is no answer when a message of it cannot be read", async () => {
