@@ -6,6 +6,9 @@
 namespace keyplane {
 namespace {
 
+// Calls that use a core for less of their time wait for something else.
+constexpr double kWaitsBelow = 0.4;
+// Those that last longer as well begin with many threads.
 constexpr double kDistantUs = 200;
 constexpr std::uint32_t kDistantStart = 16;
 constexpr std::uint64_t kWindowMs = 30;
@@ -41,12 +44,12 @@ void Governor::SetLimits(Limits limits) {
   hold_ms_ = 0;
 }
 
-bool Governor::is_distant() const {
-  return cpu_known_ && cpu_share_ < 0.4 && service_us_ > kDistantUs;
-}
+bool Governor::waits() const { return cpu_known_ && cpu_share_ < kWaitsBelow; }
+
+bool Governor::is_distant() const { return waits() && service_us_ > kDistantUs; }
 
 std::uint32_t Governor::ceiling() const {
-  return is_distant() ? limits_.max : std::clamp(cores_, limits_.min, limits_.max);
+  return waits() ? limits_.max : std::clamp(cores_, limits_.min, limits_.max);
 }
 
 void Governor::Add(std::uint32_t num, std::uint64_t wall_ns, std::uint64_t cpu_ns) {
@@ -133,10 +136,9 @@ void Governor::Step(std::uint64_t now_ms) {
       return Compare(now_ms, limit_, std::min(ceiling(), limit_ * 2));
     }
     if (way_ == Way::kDown && limit_ > ceiling()) {
-      // Work that needs a core has nothing of more threads than there are cores.
-      limit_ = ceiling();
-      moved_ = true;
-      hold_ms_ = 0;
+      // Work that needs a core has nothing of more threads than there are cores. But how much it
+      // needs is measured under what else the machine does, so the rates decide.
+      return Compare(now_ms, ceiling(), limit_);
     }
     if (way_ == Way::kDown && limit_ > limits_.min) {
       return Compare(now_ms, std::max(limits_.min, limit_ / 2), limit_);

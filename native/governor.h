@@ -54,8 +54,9 @@ class Governor {
     }
   };
 
-  // A device that answers slowly without using a core, so that cores do not bound how many threads
-  // are useful.
+  // Calls use little of a core, so cores do not bound how many threads are useful.
+  bool waits() const;
+  // And they last long.
   bool is_distant() const;
   std::uint32_t ceiling() const;
   // Operations that were under way when the limit changed do not count.

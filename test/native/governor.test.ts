@@ -35,6 +35,14 @@ const computing =
     cpuShare: Math.min(1, cores / threads),
   });
 
+/** Answers after a while, part of which this machine computes. */
+const sharing =
+  (latencyMs: number, part: number, cores: number): Device =>
+  (threads) => {
+    const rate = Math.min(threads / latencyMs, cores / (latencyMs * part));
+    return { rate, ms: threads / rate, cpuShare: (rate * latencyMs * part) / threads };
+  };
+
 /** Has one lock around everything: a second thread is in the way. */
 const locking =
   (ms: number): Device =>
@@ -104,6 +112,11 @@ function usual(limits: readonly number[]): { limit: number; share: number } {
 const DEVICES: readonly (readonly [string, Device, readonly number[]])[] = [
   ["with a lock around everything", locking(0.006), [1]],
   ["that computes on two cores", computing(0.5, 2), [2]],
+  ["0.05 ms away", distant(0.05), [64]],
+  ["0.19 ms away", distant(0.19), [64]],
+  ["0.2 ms away", distant(0.2), [64]],
+  ["0.21 ms away", distant(0.21), [64]],
+  ["0.2 ms away whose calls take a core for two fifths of it", sharing(0.2, 0.4, 2), [4, 8]],
   ["2 ms away", distant(2), [64]],
   ["50 ms away", distant(50), [64]],
   ["2 ms away that takes four calls at once", distant(2, 4), [4]],
@@ -146,6 +159,20 @@ describe("F9: the limit on a device", () => {
       load.run(distant(20), 3);
       expect(usual(load.run(distant(20), 5)).limit).toBe(64);
     }
+  });
+
+  test("that is served by many threads loses none of them for looking busy, unless fewer do as well", () => {
+    const load = new Load();
+    load.run(distant(20), 10);
+    // Twice what is left to calls that wait.
+    const polls: Device = (threads) => ({ ...distant(2)(threads), cpuShare: 0.8 });
+    load.run(polls, 3);
+    const { limit, share } = usual(load.run(polls, 300));
+    expect(limit).toBe(64);
+    expect(share).toBeGreaterThan(0.9);
+    const computes: Device = (threads) => ({ ...computing(2, 2)(threads), cpuShare: 0.8 });
+    load.run(computes, 3);
+    expect(usual(load.run(computes, 60)).limit).toBe(2);
   });
 
   test("that changes all the time costs little more than the changes", () => {
