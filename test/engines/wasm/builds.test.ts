@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { fromHex, RSA_ANSWER } from "../../../src/engines/self-test-vectors.ts";
 import type { createWasmEngine } from "../../../src/engines/wasm/inlined.ts";
 import { probeSwizzle } from "../../../src/engines/wasm/probe.ts";
 import { served } from "../../conformance/engine-support.ts";
@@ -145,6 +146,24 @@ describe("the build of a wasm engine", () => {
     for (const build of ["simd", "relaxed"] as const) {
       expect(() => create({ build })).toThrow(errors.KmsError);
     }
+  });
+
+  test("kernels of curves and RSA that do not compile are told as such, stop nothing else, and are tried again", async () => {
+    const create = await freshEngine();
+    const engine = create();
+    stubModule(() => {
+      throw new WebAssembly.CompileError("a policy forbids it");
+    });
+    const scalar = new Uint8Array(32).fill(1);
+    const [ecdsa, rsa] = [served(engine, "ecdsa"), served(engine, "rsa")];
+    const pkcs8 = fromHex(RSA_ANSWER.pkcs8);
+    for (const call of [() => ecdsa.importPrivateKey("P-256", scalar), () => rsa.importPrivateKey(pkcs8)]) {
+      expect(call).toThrow(expect.objectContaining({ code: "Rejected.UnsupportedOperation" }));
+    }
+    expect(served(engine, "aesGcm").importKey(scalar).byteLength).toBe(32);
+    vi.unstubAllGlobals();
+    expect(ecdsa.importPrivateKey("P-256", scalar).curve).toBe("P-256");
+    expect(rsa.importPrivateKey(pkcs8).modulusBits).toBe(2048);
   });
 
   test("the plain probe passes here", () => {
