@@ -18,7 +18,7 @@ export function buildName(module: WasmModule, build: string): string;
 export function compileKernel(options?: {
   module?: WasmModule;
   entry?: string;
-  target?: "release" | "debug" | "simd" | "relaxed" | "relaxed-debug";
+  target?: "release" | "debug" | "simd" | "simd-debug" | "relaxed" | "relaxed-debug";
   root?: string;
   flags?: readonly string[];
 }): Promise<Uint8Array<ArrayBuffer>>;

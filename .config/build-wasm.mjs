@@ -32,7 +32,7 @@ export const MODULES = {
   rsa: {
     entry: "assembly/rsa/index.ts",
     config: "assembly/rsa.asconfig.json",
-    builds: { base: "release", relaxed: "relaxed" },
+    builds: { base: "release", simd: "simd", relaxed: "relaxed" },
   },
 };
 
@@ -49,7 +49,7 @@ export const BUILD_NAMES = Object.entries(MODULES).flatMap(([module, { builds }]
 /**
  * Compiles an entry in memory.
  *
- * @param {{ module?: string, entry?: string, target?: "release" | "debug" | "simd" | "relaxed" | "relaxed-debug", root?: string, flags?: string[] }} [options]
+ * @param {{ module?: string, entry?: string, target?: "release" | "debug" | "simd" | "simd-debug" | "relaxed" | "relaxed-debug", root?: string, flags?: string[] }} [options]
  *   `module` is one of MODULES, `entry` another entry with its configuration, a path below `root`, which holds `assembly/`;
  *   `flags` are added to those of the target
  * @returns {Promise<Uint8Array>} the wasm module

@@ -19,9 +19,8 @@ export {
   natToBytes,
   natZeroMask,
 } from "./int/nat";
+export { PAIR_CONTEXT_LENGTH, PAIR_LENGTH } from "./rsa/memory";
 export {
-  PAIR_CONTEXT_LENGTH,
-  PAIR_LENGTH,
   pairAdd,
   pairEnter,
   pairEnterLong,

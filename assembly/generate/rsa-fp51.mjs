@@ -1,6 +1,7 @@
 /** Writes rsa/generated/fp51.ts: Montgomery products of pairs of numbers in radix 2^51, by fused multiply-adds. */
 
 import { fileHead, importing, load, range, store } from "./emit.mjs";
+import { selectEntry } from "./rsa-select.mjs";
 
 const HEAD = `
 Products and Montgomery reduction of pairs of numbers in radix 2^51, two residues side by side in the lanes of vectors, for
@@ -281,47 +282,6 @@ v128.store(out, f64x2.sub(v128.or(i64x2.add(v128.and(u, digits), below), exponen
   );
 }
 
-function select() {
-  const pass = (count) => [
-    range(count).map((i) => `let t${i} = v128.and(${load("entry", 16 * i)}, first);`),
-    `let at = entry;
-let number = one;
-for (let i: u32 = 1; i < 32; ++i) {
-at += 16 * n;
-const chosen = i64x2.eq(number, digits);
-number = i64x2.add(number, one);`,
-    range(count).map((i) => `t${i} = v128.or(t${i}, v128.and(${load("at", 16 * i)}, chosen));`),
-    "}",
-    range(count).map((i) => store("out", `t${i}`, 16 * i)),
-    `out += ${16 * count};
-entry += ${16 * count};`,
-  ];
-  return lines(
-    `/**
- * Picks an entry of a table for each lane by reading all of it.
- *
- * @param out n digits
- * @param table 32 entries of n digits, secret
- * @param digits the numbers of the entries, 0 to 31, secret
- * @param n limbs, public
- *
- * Time: depends on n alone.
- */
-export function fp51Select(out: usize, table: usize, digits: v128, n: usize): void {
-const one = i64x2.splat(1);
-const first = i64x2.eq(digits, i64x2.splat(0));
-let entry = table;
-{`,
-    pass(UNROLL + 1),
-    `}
-while (entry < table + 16 * n) {`,
-    pass(UNROLL),
-    `}
-}
-`,
-  );
-}
-
 export function rsaFp51() {
   return lines(
     fileHead(HEAD),
@@ -334,6 +294,6 @@ export function rsaFp51() {
     multiply(),
     square(),
     reduce(),
-    select(),
+    selectEntry({ name: "fp51Select", first: UNROLL + 1, next: UNROLL }),
   );
 }

@@ -42,8 +42,8 @@ export {
 export { rsaBlind, rsaDropPrivate, rsaLoadPrivate, rsaPrivate } from "./private";
 export { rsaDropPublic, rsaLoadPublic, rsaPublic, rsaPublicPair } from "./public";
 
-/** Which build this is: 0 for base, 2 for relaxed. */
-export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : 0;
+/** Which build this is: 0 for base, 1 for simd, 2 for relaxed. */
+export const BUILD: u32 = ASC_FEATURE_RELAXED_SIMD ? 2 : ASC_FEATURE_SIMD ? 1 : 0;
 
 /** Prepares the module and tells whether its arithmetic is sound on this machine: 1 or 0. To be called before anything else. */
 export function rsaSelfTest(): u32 {

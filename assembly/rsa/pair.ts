@@ -1,18 +1,28 @@
 /**
  * Arithmetic modulo two odd numbers of one size at once: the primes of a key, two candidates for primes, or the moduli of two
- * public keys. A pair number is opaque and in Montgomery form; with relaxed SIMD its halves are the lanes of vectors in radix
- * 2^51, without they lie one behind the other in radix 2^28.
+ * public keys. A pair number is opaque and in Montgomery form. With vectors its halves are the lanes, in radix 2^51 where
+ * multiply-adds are fused and in radix 2^24 where they are not; without they lie one behind the other in radix 2^28.
  */
 
 import { maskOf } from "../ct";
 import { natAdd, natSelect, natSubtract } from "../int/nat";
 import { wipe } from "../memory";
 import {
+  fp24Add,
+  fp24Get,
+  fp24Limbs,
+  fp24ModulusLength,
+  fp24MultiplyMod,
+  fp24Set,
+  fp24SetModulus,
+  fp24Shift,
+  fp24SquareMod,
+  fp24Stride,
+} from "./fp24";
+import {
   fp51Add,
-  fp51Digits,
   fp51Get,
   fp51IsFused,
-  fp51Join,
   fp51Limbs,
   fp51ModulusLength,
   fp51MultiplyMod,
@@ -23,6 +33,7 @@ import {
   fp51SquareMod,
   fp51Stride,
 } from "./fp51";
+import { fp24Select } from "./generated/fp24";
 import { fp51Select } from "./generated/fp51";
 import {
   int28Add,
@@ -36,11 +47,8 @@ import {
   int28SquareMod,
   int28Stride,
 } from "./int28";
-import { PAIR_NUMBERS, PAIR_TABLE, PAIR_WORK, PAIR_WORK_LENGTH } from "./memory";
-
-/** Bytes of a pair number of up to 2048 bits a half, and of the context of two such moduli; both 16-aligned. */
-export const PAIR_LENGTH: usize = 0x2a0;
-export const PAIR_CONTEXT_LENGTH: usize = 0xe00;
+import { joinLanes, lanesOf } from "./lanes";
+import { IS_FP24, PAIR_LONG_LENGTH, PAIR_NUMBERS, PAIR_TABLE, PAIR_WORK, PAIR_WORK_LENGTH } from "./memory";
 
 /** Bits of a window of exponents. */
 const WINDOW: u32 = 5;
@@ -52,9 +60,9 @@ const MODULUS: usize = 16;
 
 // Division of PAIR_NUMBERS.
 const SCRATCH: usize = PAIR_NUMBERS;
-const CHOSEN: usize = PAIR_NUMBERS + 0x520;
-const WORDS: usize = PAIR_NUMBERS + 0xa40;
-const MORE_WORDS: usize = PAIR_NUMBERS + 0xc50;
+const CHOSEN: usize = SCRATCH + PAIR_LONG_LENGTH;
+const WORDS: usize = CHOSEN + PAIR_LONG_LENGTH;
+const MORE_WORDS: usize = WORDS + 0x210;
 
 /** Prepares what the arithmetic reads, and tells whether it is sound on this machine: 1 or 0. Time: constant. */
 export function pairPrepare(): u32 {
@@ -76,17 +84,24 @@ function sizeOf(context: usize): u32 {
 
 /** Returns the exponent of the Montgomery factor 2^shift. */
 function shiftOf(size: u32): u32 {
-  return ASC_FEATURE_RELAXED_SIMD ? fp51Shift(size) : int28Shift(size);
+  if (ASC_FEATURE_RELAXED_SIMD) return fp51Shift(size);
+  return IS_FP24 ? fp24Shift(size) : int28Shift(size);
 }
 
 /** Returns the bytes that a pair number of some size takes. */
 export function pairStride(size: u32): usize {
-  return ASC_FEATURE_RELAXED_SIMD ? fp51Stride(size) : int28Stride(size);
+  if (ASC_FEATURE_RELAXED_SIMD) return fp51Stride(size);
+  return IS_FP24 ? fp24Stride(size) : int28Stride(size);
+}
+
+/** Returns the bytes of the moduli and what belongs to them. */
+function modulusLength(size: u32): usize {
+  if (ASC_FEATURE_RELAXED_SIMD) return fp51ModulusLength(size);
+  return IS_FP24 ? fp24ModulusLength(size) : int28ModulusLength(size);
 }
 
 function enterLow(context: usize): usize {
-  const size = sizeOf(context);
-  return context + MODULUS + (ASC_FEATURE_RELAXED_SIMD ? fp51ModulusLength(size) : int28ModulusLength(size));
+  return context + MODULUS + modulusLength(sizeOf(context));
 }
 
 function enterHigh(context: usize): usize {
@@ -97,6 +112,8 @@ function enterHigh(context: usize): usize {
 export function pairMultiply(out: usize, x: usize, y: usize, context: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     fp51MultiplyMod(out, x, y, context + MODULUS, fp51Limbs(sizeOf(context)));
+  } else if (IS_FP24) {
+    fp24MultiplyMod(out, x, y, context + MODULUS, sizeOf(context));
   } else {
     int28MultiplyMod(out, x, y, context + MODULUS, sizeOf(context));
   }
@@ -106,6 +123,8 @@ export function pairMultiply(out: usize, x: usize, y: usize, context: usize): vo
 export function pairSquare(out: usize, x: usize, context: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     fp51SquareMod(out, x, context + MODULUS, fp51Limbs(sizeOf(context)));
+  } else if (IS_FP24) {
+    fp24SquareMod(out, x, context + MODULUS, sizeOf(context));
   } else {
     int28SquareMod(out, x, context + MODULUS, sizeOf(context));
   }
@@ -114,18 +133,21 @@ export function pairSquare(out: usize, x: usize, context: usize): void {
 /** Adds: out ← x + y, which may be an operand of products but of no other sum. Time: depends on the size. */
 export function pairAdd(out: usize, x: usize, y: usize, context: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) fp51Add(out, x, y, fp51Limbs(sizeOf(context)));
+  else if (IS_FP24) fp24Add(out, x, y, sizeOf(context));
   else int28Add(out, x, y, sizeOf(context));
 }
 
 /** Takes words to one half, 0 or 1, of a number as it is, without Montgomery's factor. Time: depends on the size. */
 export function pairSet(out: usize, half: usize, words: usize, size: u32): void {
   if (ASC_FEATURE_RELAXED_SIMD) fp51Set(out, half, words, size);
+  else if (IS_FP24) fp24Set(out, half, words, size);
   else int28Set(out, half, words, size);
 }
 
 /** Writes one half of a number without Montgomery's factor as words, fully reduced. Time: depends on the size. */
 export function pairGet(words: usize, half: usize, x: usize, context: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) fp51Get(words, half, x, context + MODULUS, sizeOf(context));
+  else if (IS_FP24) fp24Get(words, half, x, context + MODULUS, sizeOf(context));
   else int28Get(words, half, x, context + MODULUS, sizeOf(context));
 }
 
@@ -165,6 +187,9 @@ export function pairLoad(context: usize, size: u32, a: usize, b: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
     fp51SetModulus(context + MODULUS, 0, a, size);
     fp51SetModulus(context + MODULUS, 1, b, size);
+  } else if (IS_FP24) {
+    fp24SetModulus(context + MODULUS, 0, a, size);
+    fp24SetModulus(context + MODULUS, 1, b, size);
   } else {
     int28SetModulus(context + MODULUS, 0, a, size);
     int28SetModulus(context + MODULUS, 1, b, size);
@@ -183,8 +208,8 @@ export function pairLoad(context: usize, size: u32, a: usize, b: usize): void {
 export function pairJoin(out: usize, a: usize, b: usize): void {
   const size = sizeOf(a);
   store<u32>(out, size, SIZE);
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    fp51Join(out + MODULUS, a + MODULUS, b + MODULUS, fp51ModulusLength(size) + fp51Stride(size));
+  if (ASC_FEATURE_SIMD) {
+    joinLanes(out + MODULUS, a + MODULUS, b + MODULUS, modulusLength(size) + pairStride(size));
   } else {
     const half = int28ModulusLength(size) >> 1;
     memory.copy(out + MODULUS, a + MODULUS, half);
@@ -242,7 +267,8 @@ function windowAt(exponent: usize, position: u32, size: u32): u64 {
 function select(exponentA: usize, exponentB: usize, position: u32, size: u32): void {
   const a = windowAt(exponentA, position, size);
   const b = windowAt(exponentB, position, size);
-  if (ASC_FEATURE_RELAXED_SIMD) fp51Select(CHOSEN, PAIR_TABLE, fp51Digits(a, b), fp51Limbs(size));
+  if (ASC_FEATURE_RELAXED_SIMD) fp51Select(CHOSEN, PAIR_TABLE, lanesOf(a, b), fp51Limbs(size));
+  else if (IS_FP24) fp24Select(CHOSEN, PAIR_TABLE, lanesOf(a, b), fp24Limbs(size));
   else int28Select(CHOSEN, PAIR_TABLE, a, b, size);
 }
 

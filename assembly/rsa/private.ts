@@ -12,6 +12,7 @@ import {
 } from "../int/nat";
 import { wipe } from "../memory";
 import {
+  PAIR_LENGTH,
   RSA_BLOCK_LENGTH,
   RSA_INPUT,
   RSA_KEY_PARTS,
@@ -72,9 +73,9 @@ const Q: usize = 0x340;
 const DP: usize = 0x440;
 const DQ: usize = 0x540;
 const QINV: usize = 0x660;
-const BLIND: usize = 0x900;
-const UNBLIND: usize = 0xba0;
-const CONTEXT: usize = 0xe40;
+const BLIND: usize = QINV + PAIR_LENGTH;
+const UNBLIND: usize = BLIND + PAIR_LENGTH;
+const CONTEXT: usize = UNBLIND + PAIR_LENGTH;
 
 // Division of RSA_STATE.
 const WIDE: usize = RSA_STATE;
@@ -84,8 +85,8 @@ const A_AGAIN: usize = RSA_STATE + 0x440;
 const B_AGAIN: usize = RSA_STATE + 0x550;
 const PRODUCT: usize = RSA_STATE + 0x660;
 const ENTERED: usize = RSA_STATE + 0x880;
-const X: usize = RSA_STATE + 0xb20;
-const CHECK: usize = RSA_STATE + 0xdc0;
+const X: usize = ENTERED + PAIR_LENGTH;
+const CHECK: usize = X + PAIR_LENGTH;
 
 function slotAt(slot: u32): usize {
   return RSA_PRIVATE + <usize>slot * RSA_PRIVATE_LENGTH;

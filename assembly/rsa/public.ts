@@ -3,6 +3,7 @@
 import { natEqualMask, natFromBytes, natLessMask, natToBytes } from "../int/nat";
 import { wipe } from "../memory";
 import {
+  PAIR_LONG_LENGTH,
   RSA_BLOCK_LENGTH,
   RSA_BLOCKS_LENGTH,
   RSA_INPUT,
@@ -29,8 +30,8 @@ const CONTEXT: usize = 0x240;
 const A: usize = RSA_STATE;
 const B: usize = RSA_STATE + 0x220;
 const PLAIN: usize = RSA_STATE + 0x440;
-const BASE: usize = RSA_STATE + 0x960;
-const POWER: usize = RSA_STATE + 0xe80;
+const BASE: usize = PLAIN + PAIR_LONG_LENGTH;
+const POWER: usize = BASE + PAIR_LONG_LENGTH;
 
 function slotAt(slot: u32): usize {
   return RSA_PUBLIC + <usize>slot * RSA_PUBLIC_LENGTH;

@@ -81,21 +81,21 @@ export const DECLASSIFY_POINTS: readonly DeclassifyPoint[] = [
       "rsaGenerateKeep",
       "rsaGenerateKey",
     ],
-    places: { "rsa-base": 9, "rsa-relaxed": 9 },
+    places: { "rsa-base": 9, "rsa-simd": 9, "rsa-relaxed": 9 },
     reason:
       "zeroBit64 over a verdict: whether numbers are a key, a random number is zero modulo a prime, a number is below the modulus, a result passed its check, a message was decoded, a number may be prime, primes are far enough apart, d is long enough. The caller is told each of them, and none of the checks behind it.",
   },
   {
     after: ["i64.or", "i64.const 63", "i64.shr_u", "i32.wrap_i64"],
     within: ["rsaGenerateSieve"],
-    places: { "rsa-base": 1, "rsa-relaxed": 1 },
+    places: { "rsa-base": 1, "rsa-simd": 1, "rsa-relaxed": 1 },
     reason:
       "Whether a candidate is thrown away for a small factor: nobody will use it, and it tells nothing of the next one.",
   },
   {
     after: ["i64.const 1", "i64.add", "local.get *", "i64.and", "i32.wrap_i64"],
     within: ["rsaDecodeOaep"],
-    places: { "rsa-base": 1, "rsa-relaxed": 1 },
+    places: { "rsa-base": 1, "rsa-simd": 1, "rsa-relaxed": 1 },
     reason: "The length of the message that OAEP released: the caller sees it once all checks held.",
   },
 ];

@@ -6,7 +6,7 @@ import { describeRsa } from "../conformance/rsa.ts";
 import { describeRsaKeys } from "../conformance/rsa-keys.ts";
 import { createSyncWebCryptoEngine } from "../support/sync-engine.ts";
 
-for (const build of ["base", "relaxed"] as const) {
+for (const build of ["base", "simd", "relaxed"] as const) {
   const make = () => createWasmEngine({ build, relaxedSimd: "force" });
   describeRsaKeys(`wasm (${build})`, make);
   describeRsa(`wasm (${build})`, make, { otherMgfHash: true, digests: true, anySalt: true });

@@ -2,14 +2,13 @@
 
 import { describe, expect, test } from "vitest";
 import { partsOf, power, seededKeys, toBytes, toNumber } from "../support/rsa-keys.ts";
+import { rsaMemory } from "../support/rsa-memory.ts";
 import { makeKernel } from "./rsa-module.ts";
 
 const PLACES = { n: 0, p: 0x200, q: 0x300, dP: 0x400, dQ: 0x500, qInv: 0x600, e: 0x700 } as const;
 /** Regions of docs/memory-map.md, as [start, end). */
 const KEY_PARTS = [0x20000, 0x20800] as const;
 const RANDOM = [0x20800, 0x20c00] as const;
-const WORK = [0x27000, 0x30000] as const;
-const privateSlot = (slot: number) => [0x30000 + 0x2000 * slot, 0x32000 + 0x2000 * slot] as const;
 const INPUT = 0x20c00;
 const OUTPUT = 0x21000;
 const BITS = 2048;
@@ -19,9 +18,13 @@ const [key] = seededKeys("arena", BITS, 1);
 if (key === undefined) throw new Error("there is no key");
 const parts = partsOf(key);
 
-describe.each(["release", "relaxed"] as const)("the %s build", async (target) => {
+describe.each(["release", "simd", "relaxed"] as const)("the %s build", async (target) => {
   const kernel = await makeKernel(target);
   const { memory } = kernel;
+  const map = rsaMemory(kernel.build);
+  const WORK = map.work;
+  const privateSlot = (slot: number) =>
+    [map.slots + map.slotLength * slot, map.slots + map.slotLength * (slot + 1)] as const;
   const isZero = ([start, end]: readonly [number, number]): boolean =>
     memory.subarray(start, end).every((byte) => byte === 0);
   const put = (changes: Partial<Record<keyof typeof PLACES, Uint8Array>> = {}): void => {
@@ -61,10 +64,10 @@ describe.each(["release", "relaxed"] as const)("the %s build", async (target) =>
     const [slot, afterSlot] = privateSlot(2);
     const mine = [
       [0x20000, 0x21400],
-      [0x26000, 0x30000],
+      [0x26000, WORK[1]],
       [slot, afterSlot],
       // Public constants of the arithmetic.
-      [0xa2000, 0xb2000],
+      map.constants,
     ];
     const inside = (at: number): boolean => mine.some(([start = 0, end = 0]) => at >= start && at < end);
     for (let at = 0; at < memory.length; at++) if (!inside(at)) memory[at] = MARK;
@@ -131,9 +134,7 @@ describe.each(["release", "relaxed"] as const)("the %s build", async (target) =>
   });
 
   test("a fault in any number of a loaded key lets no result out, and a blinding is not used again", () => {
-    // Offsets in a slot: p, q, dP, dQ, qInv, the blinding and its inverse, the moduli in working form.
-    const offsets = [0x250, 0x350, 0x450, 0x550, 0x680, 0x920, 0xbc0, 0xe60, 0xf00, 0x1000, 0x1200];
-    for (const [i, offset] of offsets.entries()) {
+    for (const [i, offset] of map.places.entries()) {
       put();
       expect(kernel.rsaLoadPrivate(4, BITS)).toBe(1);
       expect(blind(4)).toBe(1);
@@ -150,7 +151,7 @@ describe.each(["release", "relaxed"] as const)("the %s build", async (target) =>
     put();
     kernel.rsaLoadPrivate(4, BITS);
     blind(4);
-    memory[privateSlot(4)[0] + 0x450] = (memory[privateSlot(4)[0] + 0x450] ?? 0) ^ 1;
+    memory[privateSlot(4)[0] + map.dP + 0x10] = (memory[privateSlot(4)[0] + map.dP + 0x10] ?? 0) ^ 1;
     expect(kernel.rsaPrivate(4)).toBe(3);
     expect(isZero(WORK)).toBe(true);
     kernel.rsaDropPrivate(4);

@@ -5,7 +5,7 @@ import { compileKernel } from "../../.config/build-wasm.mjs";
 import { bindRsaKernel, type RsaKernel } from "../../src/engines/wasm/rsa-kernel.ts";
 
 /** The builds, and those with asserts. */
-export const TARGETS = ["release", "relaxed", "debug", "relaxed-debug"] as const;
+export const TARGETS = ["release", "simd", "relaxed", "debug", "simd-debug", "relaxed-debug"] as const;
 export type Target = (typeof TARGETS)[number];
 
 async function instantiate(
@@ -76,8 +76,8 @@ export interface Probe extends RsaProbe {
   get(address: number, words: number): bigint;
 }
 
-/** Free places for the numbers of tests, each of 2 KiB. */
-export const place = (index: number): number => 0x30000 + 0x800 * index;
+/** Free places for the numbers of tests, each of 4 KiB: slots of private keys in every build. */
+export const place = (index: number): number => 0x40000 + 0x1000 * index;
 
 export async function makeProbe(target: Target): Promise<Probe> {
   const { exports: all } = await instantiate(target, "assembly/probe-rsa.ts");

@@ -18,6 +18,7 @@ const KERNELS: readonly string[] = [
   "relaxed",
   "rsa-base",
   "rsa-relaxed",
+  "rsa-simd",
   "simd",
 ];
 

@@ -1,7 +1,7 @@
 /** The kernels as modules of an edge function; without relaxed SIMD, which local emulators over an older Node cannot compile. */
 
 import eccSimd from "../../ecc-simd.wasm?module";
-import rsaBase from "../../rsa-base.wasm?module";
+import rsaSimd from "../../rsa-simd.wasm?module";
 import simd from "../../simd.wasm?module";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
@@ -11,5 +11,5 @@ import { rsaLoader } from "./load-rsa-kernel.ts";
 export async function provideKernels(): Promise<void> {
   mainLoader.provide({ simd });
   ecLoader.provide({ simd: eccSimd });
-  rsaLoader.provide({ base: rsaBase });
+  rsaLoader.provide({ simd: rsaSimd });
 }

@@ -120,10 +120,8 @@ export function createWasmEngine(
   const kernel = main === undefined ? mainLoader.best(relaxedSimd, build) : mainLoader.ofModule(main);
   const givenEcKernel = ecc === undefined ? undefined : ecLoader.ofModule(ecc);
   const givenRsaKernel = rsa === undefined ? undefined : rsaLoader.ofModule(rsa);
-  // The module of RSA has no build between the plain and the relaxed one.
-  const rsaBuild = build === "simd" ? "base" : build;
   const findEc = (): EcKernel | undefined => givenEcKernel ?? ecLoader.find(relaxedSimd, build);
-  const findRsa = (): RsaKernel | undefined => givenRsaKernel ?? rsaLoader.find(relaxedSimd, rsaBuild);
+  const findRsa = (): RsaKernel | undefined => givenRsaKernel ?? rsaLoader.find(relaxedSimd, build);
   const hasEc = givenEcKernel !== undefined || load !== undefined || ecLoader.sources.size > 0;
   const hasRsa = givenRsaKernel !== undefined || load !== undefined || rsaLoader.sources.size > 0;
   const selfTests = new SelfTests();
@@ -132,7 +130,7 @@ export function createWasmEngine(
   const aesGcm = new WasmAesGcm(kernel, selfTests, WasmSealStage);
   const ecOperations = new EcOperations(() => givenEcKernel ?? ecLoader.best(relaxedSimd, build));
   const ecKeys = new EcKeys(ecOperations);
-  const rsaKernel = (): RsaKernel => givenRsaKernel ?? rsaLoader.best(relaxedSimd, rsaBuild);
+  const rsaKernel = (): RsaKernel => givenRsaKernel ?? rsaLoader.best(relaxedSimd, build);
   const wasmRsa = new WasmRsa(state, new RsaOperations(rsaKernel, hashKernel));
   return {
     name: "wasm",

@@ -8,6 +8,7 @@ import { WASM_HEX as ECC_SIMD } from "./bytes/ecc-simd.ts";
 import { WASM_HEX as RELAXED } from "./bytes/relaxed.ts";
 import { WASM_HEX as RSA_BASE } from "./bytes/rsa-base.ts";
 import { WASM_HEX as RSA_RELAXED } from "./bytes/rsa-relaxed.ts";
+import { WASM_HEX as RSA_SIMD } from "./bytes/rsa-simd.ts";
 import { WASM_HEX as SIMD } from "./bytes/simd.ts";
 import { createWasmEngine as createEngine, type WasmEngineOptions } from "./index.ts";
 import { ecLoader } from "./load-ec-kernel.ts";
@@ -19,7 +20,7 @@ import { bestModule } from "./module.ts";
 export function provideInlinedKernels(): void {
   mainLoader.provide({ base: BASE, simd: SIMD, relaxed: RELAXED });
   ecLoader.provide({ base: ECC_BASE, simd: ECC_SIMD, relaxed: ECC_RELAXED });
-  rsaLoader.provide({ base: RSA_BASE, relaxed: RSA_RELAXED });
+  rsaLoader.provide({ base: RSA_BASE, simd: RSA_SIMD, relaxed: RSA_RELAXED });
 }
 
 /** Creates an engine as `createWasmEngine` does, over the kernels carried here. */

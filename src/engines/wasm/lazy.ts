@@ -12,6 +12,7 @@ const ECC: Chunks = {
 };
 const RSA: Chunks = {
   base: () => import("./bytes/rsa-base.ts"),
+  simd: () => import("./bytes/rsa-simd.ts"),
   relaxed: () => import("./bytes/rsa-relaxed.ts"),
 };
 

@@ -3,8 +3,8 @@
 import eccRelaxed from "../../ecc-relaxed.wasm";
 import eccSimd from "../../ecc-simd.wasm";
 import relaxed from "../../relaxed.wasm";
-import rsaBase from "../../rsa-base.wasm";
 import rsaRelaxed from "../../rsa-relaxed.wasm";
+import rsaSimd from "../../rsa-simd.wasm";
 import simd from "../../simd.wasm";
 import { ecLoader } from "./load-ec-kernel.ts";
 import { mainLoader } from "./load-kernel.ts";
@@ -14,5 +14,5 @@ import { rsaLoader } from "./load-rsa-kernel.ts";
 export async function provideKernels(): Promise<void> {
   mainLoader.provide({ simd, relaxed });
   ecLoader.provide({ simd: eccSimd, relaxed: eccRelaxed });
-  rsaLoader.provide({ base: rsaBase, relaxed: rsaRelaxed });
+  rsaLoader.provide({ simd: rsaSimd, relaxed: rsaRelaxed });
 }

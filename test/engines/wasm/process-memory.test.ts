@@ -130,7 +130,7 @@ describe.skipIf(!isLinux)("the memory of a process that used a key", () => {
     },
   );
 
-  test.each(["base", "relaxed"])(
+  test.each(["base", "simd", "relaxed"])(
     "holds no number of an RSA key, in bytes, words, limbs or digits, after destroy (%s)",
     async (wasmBuild) => {
       const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -155,15 +155,18 @@ describe.skipIf(!isLinux)("the memory of a process that used a key", () => {
           patterns.push(limbs);
         }
       }
-      // Neighbouring digits of p and q in the lanes of the relaxed build, balanced: below half of 2^51.
-      const digits = Buffer.alloc(32);
-      for (const [lane, number] of [p, q].entries()) {
-        for (let i = 0; i < 2; i++) {
-          const shifted = (number >> BigInt(51 * (4 + i))) + ((number >> BigInt(51 * (4 + i) - 1)) & 1n);
-          digits.writeDoubleLE(Number(BigInt.asIntN(51, shifted)), 16 * i + 8 * lane);
+      // Neighbouring digits of p and q in the lanes of the vector builds, balanced: below half of 2^51 or 2^24.
+      for (const bits of [51, 24]) {
+        const digits = Buffer.alloc(32);
+        for (const [lane, number] of [p, q].entries()) {
+          for (let i = 0; i < 2; i++) {
+            const shifted =
+              (number >> BigInt(bits * (4 + i))) + ((number >> BigInt(bits * (4 + i) - 1)) & 1n);
+            digits.writeDoubleLE(Number(BigInt.asIntN(bits, shifted)), 16 * i + 8 * lane);
+          }
         }
+        patterns.push(digits);
       }
-      patterns.push(digits);
       const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
       await expectGone(`rsa-${wasmBuild}`, pkcs8, patterns, wasmBuild, "rsa");
     },

@@ -14,6 +14,7 @@ import { allowRelaxedSimd } from "../../ctime/builds.ts";
 import { joinWat, parseWat, toWasm, toWat } from "../../ctime/wat.ts";
 import { digestOf } from "../../support/rsa-blocks.ts";
 import { keyObjectOf, partsOf, randomKeys } from "../../support/rsa-keys.ts";
+import { rsaMemory } from "../../support/rsa-memory.ts";
 
 allowRelaxedSimd();
 
@@ -42,27 +43,27 @@ function withFaults(wasm: Uint8Array): WebAssembly.Module {
   return new WebAssembly.Module(toWasm(joinWat(output, DECLARATIONS)));
 }
 
-/** Regions of docs/memory-map.md: the first loaded key, numbers that are worked on, powers and columns and the table. */
-const KEY_SLOT: readonly [number, number] = [0x30000, 0x32000];
-const WORK: readonly [number, number] = [0x26000, 0x30000];
-
 const COUNT = 400;
 const NEVER = -1n;
 
-describe.each(["rsa-base", "rsa-relaxed"])("faults in the %s build", (name) => {
+describe.each(["rsa-base", "rsa-simd", "rsa-relaxed"])("faults in the %s build", (name) => {
   const bytes = readFileSync(new URL(`../../../dist/${name}.wasm`, import.meta.url));
   const module = withFaults(bytes);
   const { exports } = new WebAssembly.Instance(module);
   const kernel = bindRsaKernel(exports, module);
+  const { slots, slotLength, work } = rsaMemory(kernel.build);
+  const slot: readonly [number, number] = [slots, slots + slotLength];
+  // The numbers of int/nat.ts lie before it.
+  const working: readonly [number, number] = [0x26000, work[1]];
   const operations = new RsaOperations(() => kernel, undefined as never);
   const left = exports["fault.left"] as WebAssembly.Global;
   const address = exports["fault.address"] as WebAssembly.Global;
   const mask = exports["fault.mask"] as WebAssembly.Global;
 
   test.each([
-    ["in the key before the operation", KEY_SLOT, true],
-    ["in the key during the operation", KEY_SLOT, false],
-    ["in what the operation works with", WORK, false],
+    ["in the key before the operation", slot, true],
+    ["in the key during the operation", slot, false],
+    ["in what the operation works with", working, false],
   ] as const)("let no wrong signature leave: %s", { timeout: 240_000 }, (_name, region, before) => {
     const [numbers] = randomKeys(2048, 1);
     if (numbers === undefined) throw new Error("there is no key");

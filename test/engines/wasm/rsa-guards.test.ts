@@ -25,18 +25,12 @@ import {
   toBytes,
   toNumber,
 } from "../../support/rsa-keys.ts";
+import { rsaMemory } from "../../support/rsa-memory.ts";
 
 const [numbers] = seededKeys("guards", 2048, 1) as [RsaNumbers];
 const pair = encodedKeyOf(numbers);
 const hash = "SHA-256";
 const digest = digestOf(hash, utf8("guards"));
-
-// The slots of private keys and their division (assembly/rsa/memory.ts and private.ts).
-const SLOTS = 0x30000;
-const SLOT_LENGTH = 0x2000;
-const DP = 0x440;
-const UNBLIND = 0xba0;
-const BLIND = 0x900;
 
 /** A g for which 4 g + 1 and 5 g + 1 are primes of 1024 bits and 65537^-1 modulo 20 g is below 2^1024. */
 const SHORT_D = BigInt(
@@ -52,7 +46,8 @@ function nextPrime(from: bigint): bigint {
   return candidate;
 }
 
-describe.each(["base", "relaxed"] as const)("the %s build", (build) => {
+describe.each(["base", "simd", "relaxed"] as const)("the %s build", (build) => {
+  const { slots, slotLength, work: workBounds, dP, blind, unblind } = rsaMemory(build);
   const rsa: Rsa = served(createWasmEngine({ build, relaxedSimd: "force" }), "rsa");
   const kernel = rsaLoader.best("force", build);
 
@@ -62,7 +57,7 @@ describe.each(["base", "relaxed"] as const)("the %s build", (build) => {
     const { memory, output, input } = own;
     const raw = new RawRsa(own);
     const key = raw.importPrivate(partsOf(numbers), raw);
-    const slot = SLOTS + key.slot * SLOT_LENGTH;
+    const slot = slots + key.slot * slotLength;
     const run = (): boolean => {
       input.set(toBytes(5n, 256));
       return raw.privateOperation(key);
@@ -72,9 +67,9 @@ describe.each(["base", "relaxed"] as const)("the %s build", (build) => {
       Buffer.from(memory.subarray(address, address + 64)).toString("hex");
 
     test.each([
-      ["a changed exponent", DP],
-      ["a blinding that does not undo itself", BLIND],
-      ["the other half of it", UNBLIND],
+      ["a changed exponent", dP],
+      ["a blinding that does not undo itself", blind],
+      ["the other half of it", unblind],
     ])("with %s gives no result, and serves again with the key loaded anew", (_name, part) => {
       expect(run()).toBe(true);
       memory[slot + part + 3] = (memory[slot + part + 3] ?? 0) ^ 1;
@@ -86,13 +81,13 @@ describe.each(["base", "relaxed"] as const)("the %s build", (build) => {
 
     test("changes its blinding each time, and takes new random bytes after 64", () => {
       // Loading it anew leaves no blinding.
-      memory[slot + DP] = (memory[slot + DP] ?? 0) ^ 1;
+      memory[slot + dP] = (memory[slot + dP] ?? 0) ^ 1;
       expect(codeOf(run)).toBe("InternalFailure");
       run();
       const random = vi.spyOn(crypto, "getRandomValues");
       const seen = new Set<string>();
       for (let i = 0; i < 65; i++) {
-        seen.add(bytesAt(slot + BLIND)).add(bytesAt(slot + UNBLIND));
+        seen.add(bytesAt(slot + blind)).add(bytesAt(slot + unblind));
         run();
         expect(random).toHaveBeenCalledTimes(i < 63 ? 0 : 1);
       }
@@ -108,7 +103,7 @@ describe.each(["base", "relaxed"] as const)("the %s build", (build) => {
       const mine = trapping.importPrivate(partsOf(numbers), trapping);
       const first = trapping.importPublic(partsOf(numbers), trapping);
       const second = trapping.importPublic(partsOf(numbers), trapping);
-      const work = memory.subarray(0x27000, SLOTS);
+      const work = memory.subarray(...workBounds);
       for (const [call, keys] of [
         [() => trapping.privateOperation(mine), [mine]],
         [() => trapping.publicPair(first, second), [first, second]],

@@ -32,7 +32,7 @@ import {
 const SLOW = { timeout: 240_000 };
 const hash = "SHA-256";
 const digest = new Uint8Array(createHash("sha256").update("a message").digest());
-const BUILDS = ["base", "relaxed"] as const;
+const BUILDS = ["base", "simd", "relaxed"] as const;
 const KEYS: readonly (readonly [number, readonly RsaNumbers[]])[] = [
   [2048, randomKeys(2048, 50)],
   [3072, randomKeys(3072, 6)],

@@ -1,0 +1,48 @@
+/** Where the builds of the RSA module keep keys and what they work on: docs/memory-map.md. */
+
+import type { WasmBuild } from "../../src/engines/wasm/module.ts";
+
+export interface RsaMemory {
+  /** The slots of private keys, and the bytes of each. */
+  readonly slots: number;
+  readonly slotLength: number;
+  /** Everything that an operation leaves behind, as [start, end). */
+  readonly work: readonly [number, number];
+  /** Public constants of the arithmetic and static data, as [start, end). */
+  readonly constants: readonly [number, number];
+  /** Of a slot: dP, the blinding and what undoes it, and places in its numbers, its pairs and its moduli. */
+  readonly dP: number;
+  readonly blind: number;
+  readonly unblind: number;
+  readonly places: readonly number[];
+}
+
+/** Of a slot: p, q, dP, dQ. */
+const WORDS = [0x250, 0x350, 0x450, 0x550];
+
+const NARROW: RsaMemory = {
+  slots: 0x30000,
+  slotLength: 0x2000,
+  work: [0x27000, 0x30000],
+  constants: [0xa2000, 0xb2000],
+  dP: 0x440,
+  blind: 0x900,
+  unblind: 0xba0,
+  places: [...WORDS, 0x680, 0x920, 0xbc0, 0xe60, 0xf00, 0x1000, 0x1200],
+};
+
+/** Pairs of the plain vectors are longer. */
+const WIDE: RsaMemory = {
+  slots: 0x40000,
+  slotLength: 0x3000,
+  work: [0x27000, 0x38100],
+  constants: [0xf0000, 0x100000],
+  dP: 0x440,
+  blind: 0xc10,
+  unblind: 0x11c0,
+  places: [...WORDS, 0x680, 0xc30, 0x11e0, 0x1790, 0x1a00, 0x1b40, 0x1d00],
+};
+
+export function rsaMemory(build: WasmBuild): RsaMemory {
+  return build === "simd" ? WIDE : NARROW;
+}
