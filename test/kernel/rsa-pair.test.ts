@@ -29,6 +29,8 @@ function moduli(size: number): bigint[] {
     digits(51, 50),
     digits(51, 1),
     digits(28, 27),
+    digits(24, 23),
+    digits(23, 22),
     top + ((1n << 51n) - 1n),
     ...[1, 2, 3].map((i) => seededNumber(`modulus ${size} ${i}`, size) | top | 1n),
   ];
@@ -45,6 +47,12 @@ function residues(modulus: bigint, seed: string): bigint[] {
     modulus >> 1n,
     (1n << BigInt(size - 1)) - 1n,
     modulus - half,
+    // Digits of 24 and 23 bits as large as they become.
+    ...[24, 23].map((bits) => {
+      let value = 0n;
+      for (let at = bits - 1; at < size; at += bits) value |= 1n << BigInt(at);
+      return value % modulus;
+    }),
     (seededNumber(`${seed} a`, size) * 5n) % modulus,
     seededNumber(`${seed} b`, size) % modulus,
   ];
