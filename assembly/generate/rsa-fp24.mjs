@@ -67,7 +67,7 @@ function multiply() {
     `/**
  * Multiplies without reducing.
  *
- * @param columns 2n vectors, out
+ * @param columns 2n - 1 vectors, out
  * @param a n digits, secret
  * @param b n digits, secret; may be a
  * @param n limbs, public
@@ -97,8 +97,7 @@ let at = b;`,
     `let to = columns + 16 * (n - 3);
 let at = b;`,
     block({ factors: FACTORS.slice(0, 3), at: "at", to: "to", end: "end" }),
-    `v128.store(to, zero, 32);
-}
+    `}
 }
 `,
   );
@@ -135,7 +134,7 @@ let at = row + 64;`,
     `/**
  * Squares without reducing.
  *
- * @param columns 2n vectors, out
+ * @param columns 2n - 1 vectors, out
  * @param a n digits, secret
  * @param n limbs, public
  *
@@ -156,8 +155,7 @@ let to = columns + ((row - a) << 1);`,
 const to = columns + 32 * (n - 3);`,
     within(3),
     range(5).map((s) => store("to", sum(s < 3 ? load("to", 16 * s) : undefined, own(3, s)), 16 * s)),
-    `v128.store(to, zero, 80);
-}
+    `}
 `,
   );
 }
@@ -198,7 +196,7 @@ function reduce() {
  * Reduces a product in Montgomery form: out ← columns / 2^(bits n) modulo the moduli, between minus one and one modulus.
  *
  * @param out n digits
- * @param columns 2n vectors from \`fp24Multiply\` or \`fp24Square\`, secret; overwritten
+ * @param columns 2n - 1 vectors from \`fp24Multiply\` or \`fp24Square\`, secret; overwritten
  * @param modulus the moduli, n digits; behind them the scaled moduli plus one, divided by the radix; behind those the factors
  * @param radix what rounds to a multiple of it, and its inverse
  * @param n limbs, public
@@ -285,6 +283,7 @@ export function rsaFp24() {
     multiply(),
     square(),
     reduce(),
+    // Powers are of numbers of up to 2048 bits: 43, 67 or 91 digits.
     selectEntry({ name: "fp24Select", first: 3, next: 8 }),
   );
 }

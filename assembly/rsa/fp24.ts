@@ -6,11 +6,13 @@
 
 import { natMultiply } from "../int/nat";
 import { assertDigits } from "./fp24-bounds";
-import { FP24, RADIX23, RADIX24, UNIT } from "./fp24-constants";
+import { BITS_OF_UNIT, FP24, RADIX23, RADIX24, UNIT } from "./fp24-constants";
 import { fp24Multiply, fp24Reduce, fp24Square } from "./generated/fp24";
 import { PAIR_BITS, PAIR_COLUMNS, PAIR_PRODUCT } from "./memory";
 
-const BITS_OF_UNIT: i64 = 0x4338000000000000;
+/** Twice as large as any digit, and the bits of the range from minus that to that. */
+const FAR: i64 = 1 << 25;
+const FAR_BITS: u64 = 26;
 
 /** Returns the bits of a digit: a column of two products of 43 digits of 24 bits is exact, one of more digits is not. */
 function bitsOfDigit(size: u32): u32 {
@@ -103,16 +105,28 @@ export function fp24Set(out: usize, lane: usize, words: usize, size: u32): void 
 
 /** Reads a digit as an integer. Time: constant. */
 function integerAt(x: usize): i64 {
-  return reinterpret<i64>(load<f64>(x) + load<f64>(FP24, UNIT)) - BITS_OF_UNIT;
+  return reinterpret<i64>(load<f64>(x) + load<f64>(FP24, UNIT)) - <i64>BITS_OF_UNIT;
 }
 
-/** Writes the words of one lane, from 0 to the modulus less one. Time: depends on the size. */
-export function fp24Get(words: usize, lane: usize, x: usize, modulus: usize, size: u32): void {
+/**
+ * Writes the words of one lane, from 0 to the modulus less one.
+ *
+ * @returns 0, or something else where digits are none, as after a fault: what is no number, or infinite, makes all it meets so,
+ *   and two such things must not pass for equal
+ *
+ * Time: depends on the size.
+ */
+export function fp24Get(words: usize, lane: usize, x: usize, modulus: usize, size: u32): u64 {
   const n: usize = fp24Limbs(size);
   const bits: i64 = bitsOfDigit(size);
   const mask: u64 = (1 << bits) - 1;
   let carry: i64 = 0;
-  for (let i: usize = 8 * lane; i < 16 * n; i += 16) carry = (integerAt(x + i) + carry) >> bits;
+  let strange: u64 = 0;
+  for (let i: usize = 8 * lane; i < 16 * n; i += 16) {
+    const digit = integerAt(x + i);
+    strange |= <u64>(digit + FAR) >> FAR_BITS;
+    carry = (digit + carry) >> bits;
+  }
   const negative = carry >> 63;
   memory.fill(PAIR_BITS, 0, <usize>(size >> 3) + 32);
   carry = 0;
@@ -125,6 +139,7 @@ export function fp24Get(words: usize, lane: usize, x: usize, modulus: usize, siz
     carry >>= bits;
   }
   memory.copy(words, PAIR_BITS, size >> 3);
+  return strange;
 }
 
 /** Writes one lane of the moduli, and what belongs to it, from words. Time: depends on the size. */

@@ -4,8 +4,8 @@
  * multiply-adds are fused and in radix 2^24 where they are not; without they lie one behind the other in radix 2^28.
  */
 
-import { maskOf } from "../ct";
-import { natAdd, natSelect, natSubtract } from "../int/nat";
+import { equalMask64, maskOf } from "../ct";
+import { natAdd, natSelect, natSubtract, natSubtractSmall, natZeroMask } from "../int/nat";
 import { wipe } from "../memory";
 import {
   fp24Add,
@@ -19,6 +19,7 @@ import {
   fp24SquareMod,
   fp24Stride,
 } from "./fp24";
+import { fp24Changes } from "./fp24-constants";
 import {
   fp51Add,
   fp51Get,
@@ -33,6 +34,7 @@ import {
   fp51SquareMod,
   fp51Stride,
 } from "./fp51";
+import { fp51Changes } from "./fp51-constants";
 import { fp24Select } from "./generated/fp24";
 import { fp51Select } from "./generated/fp51";
 import {
@@ -144,11 +146,40 @@ export function pairSet(out: usize, half: usize, words: usize, size: u32): void 
   else int28Set(out, half, words, size);
 }
 
-/** Writes one half of a number without Montgomery's factor as words, fully reduced. Time: depends on the size. */
-export function pairGet(words: usize, half: usize, x: usize, context: usize): void {
+/**
+ * Writes one half of a number without Montgomery's factor as words, fully reduced.
+ *
+ * @returns 0, or something else below 2^63 where a fault left what is no number
+ *
+ * Time: depends on the size.
+ */
+export function pairGet(words: usize, half: usize, x: usize, context: usize): u64 {
+  if (IS_FP24) return fp24Get(words, half, x, context + MODULUS, sizeOf(context));
   if (ASC_FEATURE_RELAXED_SIMD) fp51Get(words, half, x, context + MODULUS, sizeOf(context));
-  else if (IS_FP24) fp24Get(words, half, x, context + MODULUS, sizeOf(context));
   else int28Get(words, half, x, context + MODULUS, sizeOf(context));
+  return 0;
+}
+
+/**
+ * Tells by one whether the arithmetic modulo a context is still arithmetic, as all ones or zero: after a fault of the moduli or
+ * of constants everything may be 0, or no number, and equal to everything else.
+ *
+ * @param a words of the size, out
+ * @param b the same
+ * @param one a pair number, out
+ *
+ * Time: depends on the size.
+ */
+export function pairSoundMask(a: usize, b: usize, one: usize, context: usize): u32 {
+  const words = sizeOf(context) >> 5;
+  pairOne(one, context);
+  let changes = pairLeave(a, b, one, context);
+  if (ASC_FEATURE_RELAXED_SIMD) changes |= fp51Changes();
+  else if (IS_FP24) changes |= fp24Changes();
+  natSubtractSmall(a, a, 1, words);
+  natSubtractSmall(b, b, 1, words);
+  const none = <u32>equalMask64((changes | (changes >> 32)) & 0xffffffff, 0);
+  return none & natZeroMask(a, words) & natZeroMask(b, words);
 }
 
 /** Writes 2^exponent modulo an odd number whose top bit is set, for an exponent a little above the size. */
@@ -238,16 +269,15 @@ export function pairEnterLong(out: usize, context: usize, a: usize): void {
   pairAdd(out, out, SCRATCH, context);
 }
 
-/** Writes both residues as words, fully reduced. Time: depends on the size. */
-export function pairLeave(a: usize, b: usize, x: usize, context: usize): void {
+/** Writes both residues as words, fully reduced, and returns what `pairGet` does. Time: depends on the size. */
+export function pairLeave(a: usize, b: usize, x: usize, context: usize): u64 {
   const size = sizeOf(context);
   memory.fill(WORDS, 0, size >> 3);
   store<u32>(WORDS, 1);
   pairSet(SCRATCH, 0, WORDS, size);
   pairSet(SCRATCH, 1, WORDS, size);
   pairMultiply(SCRATCH, x, SCRATCH, context);
-  pairGet(a, 0, SCRATCH, context);
-  pairGet(b, 1, SCRATCH, context);
+  return pairGet(a, 0, SCRATCH, context) | pairGet(b, 1, SCRATCH, context);
 }
 
 /** Writes one in Montgomery form. Time: depends on the size. */

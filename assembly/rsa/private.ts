@@ -1,4 +1,4 @@
-import { zeroBit64 } from "../ct";
+import { equalMask64, zeroBit64 } from "../ct";
 import {
   natAddMasked,
   natAddSmall,
@@ -35,6 +35,7 @@ import {
   pairPower,
   pairPowerPublic,
   pairSet,
+  pairSoundMask,
   pairSquare,
   pairWipe,
 } from "./pair";
@@ -283,9 +284,10 @@ function compute(key: usize, words: u32): u32 {
   // What leaves is raised to e again, from the words that leave.
   pairEnterLong(X, context, WIDE);
   pairPowerPublic(CHECK, X, context, key + E, load<u32>(key, E_BITS), X);
-  pairLeave(A, B, CHECK, context);
-  pairLeave(A_AGAIN, B_AGAIN, ENTERED, context);
-  return natEqualMask(A, A_AGAIN, half) & natEqualMask(B, B_AGAIN, half);
+  // What is no number in the end was none on the way.
+  const strange = pairLeave(A, B, CHECK, context) | pairLeave(A_AGAIN, B_AGAIN, ENTERED, context);
+  const equal = natEqualMask(A, A_AGAIN, half) & natEqualMask(B, B_AGAIN, half);
+  return equal & <u32>equalMask64(strange, 0) & pairSoundMask(A, B, X, context);
 }
 
 /** Sets WIDE to the number below p q that is A modulo p and B modulo q. Time: depends on words alone. */

@@ -854,6 +854,13 @@ export const DEFECTS = [
     tests: ["test/kernel/rsa-pair.test.ts"],
   },
   {
+    name: "RSA: what is no number passes for equal",
+    file: "assembly/rsa/private.ts",
+    find: "  return equal & <u32>equalMask64(strange, 0) & pairSoundMask(A, B, X, context);",
+    replace: "  return equal | (<u32>equalMask64(strange, 0) & pairSoundMask(A, B, X, context) & 0);",
+    tests: ["test/engines/wasm/rsa-absorbing-faults.test.ts"],
+  },
+  {
     name: "RSA: nothing is blinded",
     file: "assembly/rsa/private.ts",
     find: "  pairMultiply(X, ENTERED, key + BLIND, context);\n  pairPower(X, X, context, key + DP, key + DQ);\n  pairMultiply(X, X, key + UNBLIND, context);\n",

@@ -13,7 +13,7 @@ import { FP24_QUOTIENT } from "../memory";
 /**
  * Multiplies without reducing.
  *
- * @param columns 2n vectors, out
+ * @param columns 2n - 1 vectors, out
  * @param a n digits, secret
  * @param b n digits, secret; may be a
  * @param n limbs, public
@@ -118,14 +118,13 @@ to += 64;
 }
 v128.store(to, f64x2.add(f64x2.mul(f1, w2), f64x2.mul(f2, w1)));
 v128.store(to, f64x2.mul(f2, w2), 16);
-v128.store(to, zero, 32);
 }
 }
 
 /**
  * Squares without reducing.
  *
- * @param columns 2n vectors, out
+ * @param columns 2n - 1 vectors, out
  * @param a n digits, secret
  * @param n limbs, public
  *
@@ -231,14 +230,13 @@ v128.store(to, f64x2.add(v128.load(to, 16), f64x2.mul(f0, e1)), 16);
 v128.store(to, f64x2.add(f64x2.add(v128.load(to, 32), f64x2.mul(f0, e2)), f64x2.mul(e1, e1)), 32);
 v128.store(to, f64x2.mul(f1, e2), 48);
 v128.store(to, f64x2.mul(e2, e2), 64);
-v128.store(to, zero, 80);
 }
 
 /**
  * Reduces a product in Montgomery form: out ← columns / 2^(bits n) modulo the moduli, between minus one and one modulus.
  *
  * @param out n digits
- * @param columns 2n vectors from `fp24Multiply` or `fp24Square`, secret; overwritten
+ * @param columns 2n - 1 vectors from `fp24Multiply` or `fp24Square`, secret; overwritten
  * @param modulus the moduli, n digits; behind them the scaled moduli plus one, divided by the radix; behind those the factors
  * @param radix what rounds to a multiple of it, and its inverse
  * @param n limbs, public
