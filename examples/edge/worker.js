@@ -1,5 +1,4 @@
 // For Workers, Deno and Bun. POST /open: length (2 bytes) and data key as a remote KMS wrapped it, iv (12), ciphertext, tag.
-// POST /verify: length (1 byte) and P1363 signature, message; answers whether the environment's public key signed it.
 import { loadEngine } from "keyplane/engine";
 
 let engine;
@@ -10,7 +9,7 @@ export default {
     engine ??= await loadEngine("wasm");
     if (pathname === "/verify") {
       const [key, end] = [engine.ecdsa.importPublicKey("P-256", publicKey), 1 + body[0]];
-      const signable = { message: body.subarray(end), hash: "SHA-256" };
+      const signable = { message: body.subarray(end), hash: "SHA-256" }; // after length (1) and P1363 signature
       const valid = engine.ecdsa.verify(key, signable, body.subarray(1, end), { format: "p1363" });
       return new Response(String(valid), { status: valid ? 200 : 403 });
     }
