@@ -200,6 +200,7 @@ std::optional<PoolOptions> ToPoolOptions(const Napi::Value& value) {
       !ReadUint32(object, "discoverMs", options.discover_ms) ||
       !ReadUint32(object, "recoveryMs", options.recovery_ms, 1) ||
       !ReadUint32(object, "taskMs", options.task_ms, 1) ||
+      !ReadUint32(object, "clockStartMs", options.clock_start_ms) ||
       !ReadLimits(object.Get("limits"),
                   [&](Class job_class, Limits limits) { options.limits[job_class] = limits; })) {
     return {};

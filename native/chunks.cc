@@ -91,7 +91,7 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
   std::vector<Finished>& finished = worker.finished;
   const auto index = static_cast<std::uint32_t>(&job - batch.jobs.get());
   const std::uint32_t begun_ms = worker.since_ms.load(std::memory_order_relaxed);
-  if (job.record.deadline != 0 && begun_ms >= job.record.deadline) {
+  if (job.record.deadline != 0 && HasCome(job.record.deadline, begun_ms)) {
     Finish(batch, job, {.reason = Reason::kDeadline}, Status::kNotSent, finished);
     return true;
   }

@@ -26,6 +26,12 @@ inline std::uint64_t CoarseNs() {
 #endif
 }
 
+// Tells whether a time has come. Those of records have 32 bits of milliseconds and come round after
+// 49 days, so two of them are compared by what lies between, which must be less than half of that.
+inline bool HasCome(std::uint32_t time_ms, std::uint32_t now_ms) {
+  return static_cast<std::int32_t>(now_ms - time_ms) >= 0;
+}
+
 inline std::uint64_t ThreadCpuNs() { return ReadClock(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace keyplane

@@ -15,7 +15,6 @@ constexpr std::uint64_t kWindowMs = 30;
 // A window in which two operations follow each other, but no longer than this for it.
 constexpr double kWindowServices = 2;
 constexpr double kLongestWindowMs = 2'000;
-constexpr std::uint64_t kHourMs = 3'600'000;
 constexpr std::uint64_t kMinDone = 6;
 constexpr std::uint64_t kMinDoneOfEach = 2;
 constexpr int kPairs = 3;
@@ -81,8 +80,6 @@ bool Governor::Tick(std::uint64_t now_ms, bool saturated) {
     Seek(now_ms, Way::kUp);
     return limit_ != before;
   }
-  // The clock of the records has 32 bits.
-  if (window_start_ > now_ms + kHourMs) window_start_ = 0;
   if (window_start_ == 0 || !saturated || now_ms < window_start_) {
     window_start_ = std::max(window_start_, now_ms);
     done_ = 0;

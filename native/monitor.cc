@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "clock.h"
 #include "pool.h"
 
 namespace keyplane {
@@ -40,7 +41,7 @@ void Pool::RunMonitor() {
     if (ThreadMark::exiting()) break;
     const std::uint32_t now = now_ms();
     std::vector<Finished> finished;
-    if (next_deadline_ != 0 && now >= next_deadline_) ExpireQueued(now, finished);
+    if (next_deadline_ != 0 && HasCome(next_deadline_, now)) ExpireQueued(now, finished);
     WatchWorkers(now, finished);
     mailbox_->Post(std::move(finished));
     WatchLane(now);
@@ -48,7 +49,7 @@ void Pool::RunMonitor() {
     for (std::size_t c = 0; c < kNumClasses; ++c) {
       const bool saturated = serves_ && queued_[c] > 0;
       idle = idle && queued_[c] == 0;
-      if (governors_[c].Tick(now, saturated)) {
+      if (governors_[c].Tick(clock_ms(), saturated)) {
         mailbox_->Post(
             {Event::kLimit, static_cast<double>(c), static_cast<double>(governors_[c].limit())});
         if (serves_) WakeWorkers().Notify();
@@ -75,16 +76,14 @@ void Pool::ExpireQueued(std::uint32_t now, std::vector<Finished>& finished) {
         Job& job = range.batch->jobs[i];
         if (job.state.load() != JobState::kQueued) continue;
         const std::uint32_t deadline = job.record.deadline;
-        if (deadline != 0 && now >= deadline) {
+        if (deadline != 0 && HasCome(deadline, now)) {
           if (job.Take(JobState::kQueued, JobState::kRunning)) {
             Finish(*range.batch, job, answer, Status::kNotSent, finished);
           }
           continue;
         }
         live = true;
-        if (deadline != 0 && (next_deadline_ == 0 || deadline < next_deadline_)) {
-          next_deadline_ = deadline;
-        }
+        NoteDeadline(deadline);
       }
       if (!live) {
         queued_[c] -= range.size();
@@ -104,15 +103,15 @@ void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
       continue;
     }
     const std::uint32_t since = worker.since_ms;
-    if (worker.opening && now > since + kOpenMs) {
+    if (worker.opening && HasCome(since + kOpenMs, now)) {
       MakeZombie(worker);
       continue;
     }
     if (!worker.busy) continue;
     const Job& job = worker.chunk.batch->jobs[worker.position.load()];
     const std::uint32_t deadline = job.record.deadline;
-    if (deadline != 0 && now >= deadline && Abandon(worker, finished, now)) continue;
-    if (now <= since + kStealMs) continue;
+    if (deadline != 0 && HasCome(deadline, now) && Abandon(worker, finished, now)) continue;
+    if (!HasCome(since + kStealMs, now)) continue;
     TakeFinished(worker, finished);
     Steal(worker);
     // Calls that take their turns wait for the one that hangs, whoever begins them.

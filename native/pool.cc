@@ -34,9 +34,11 @@ Pool::Pool(PoolOptions options, std::shared_ptr<Mailbox> mailbox)
 
 Pool::~Pool() = default;
 
-std::uint32_t Pool::now_ms() const {
-  return static_cast<std::uint32_t>((CoarseNs() - started_ns_) / 1'000'000) + 1;
+std::uint64_t Pool::clock_ms() const {
+  return (CoarseNs() - started_ns_) / 1'000'000 + options_.clock_start_ms + 1;
 }
+
+std::uint32_t Pool::now_ms() const { return std::max(1U, static_cast<std::uint32_t>(clock_ms())); }
 
 State Pool::state() {
   Lock lock(mutex_);
@@ -119,10 +121,7 @@ Submitted Pool::Submit(const std::shared_ptr<Arena>& arena, std::uint32_t first,
       const Class job_class = ClassOf(job.record);
       if (begin < i && batch->jobs[begin].job_class != job_class) flush(i);
       job.job_class = job_class;
-      const std::uint32_t deadline = job.record.deadline;
-      if (deadline != 0 && (next_deadline_ == 0 || deadline < next_deadline_)) {
-        next_deadline_ = deadline;
-      }
+      NoteDeadline(job.record.deadline);
     }
     flush(count);
     if (serves_) woken = WakeWorkers();
@@ -158,16 +157,18 @@ void Pool::Settle(const Finished& finished) {
   }
 }
 
-// mutex_ is held.
+// mutex_ is held, here and in Requeue.
+void Pool::NoteDeadline(std::uint32_t deadline) {
+  if (deadline == 0) return;
+  if (next_deadline_ == 0 || !HasCome(next_deadline_, deadline)) next_deadline_ = deadline;
+}
+
 void Pool::Requeue(Range range) {
   if (range.begin >= range.end) return;
   const Class job_class = range.batch->jobs[range.begin].job_class;
   queued_[job_class] += range.size();
   for (std::uint32_t i = range.begin; i < range.end; ++i) {
-    const std::uint32_t deadline = range.batch->jobs[i].record.deadline;
-    if (deadline != 0 && (next_deadline_ == 0 || deadline < next_deadline_)) {
-      next_deadline_ = deadline;
-    }
+    NoteDeadline(range.batch->jobs[i].record.deadline);
   }
   queues_[job_class].push_front(std::move(range));
 }
@@ -235,7 +236,7 @@ bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished, std::uint32_
   Batch& batch = *worker.chunk.batch;
   Job& job = batch.jobs[worker.position.load()];
   // The worker may have gone on to a record that has time.
-  if (now != 0 && (job.record.deadline == 0 || now < job.record.deadline)) return false;
+  if (now != 0 && (job.record.deadline == 0 || !HasCome(job.record.deadline, now))) return false;
   // One that was cancelled is settled already.
   if (!GiveUp(batch, job, finished) && job.state.load() != JobState::kAbandoned) return false;
   Steal(worker);

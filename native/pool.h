@@ -64,6 +64,8 @@ struct PoolOptions {
   std::uint32_t discover_ms = 2'000;
   std::uint32_t recovery_ms = 10'000;
   std::uint32_t task_ms = 120'000;
+  // Where the clock begins.
+  std::uint32_t clock_start_ms = 0;
   std::optional<Limits> limits[kNumClasses];
 };
 
@@ -130,6 +132,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void Stats(double* into, std::size_t len);
   PinDesk& pins() { return pins_; }
   State state();
+  // Milliseconds of the pool's clock, and their low 32 bits as records have them, which are never
+  // 0.
+  std::uint64_t clock_ms() const;
   std::uint32_t now_ms() const;
 
  private:
@@ -253,6 +258,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void FailQueued(Reason reason, CK_RV ckr, Function function);
   bool GiveUp(Batch& batch, Job& job, std::vector<Finished>& finished);
   bool Abandon(Worker& worker, std::vector<Finished>& finished, std::uint32_t now = 0);
+  void NoteDeadline(std::uint32_t deadline);
 
   // monitor.cc: deadlines, hanging calls, the governors.
   void RunMonitor();
@@ -341,6 +347,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t num_busy_ = 0;
   std::atomic<std::uint32_t> num_sessions_ = 0;
   std::uint32_t max_workers_;
+  // 0: they may be opened now.
   std::uint32_t no_new_sessions_until_ = 0;
   std::uint32_t next_deadline_ = 0;
   std::condition_variable quiet_;

@@ -298,7 +298,9 @@ Napi::Value PoolObject::Cancel(Info info) {
   return Napi::Number::New(info.Env(), cancelled);
 }
 
-Napi::Value PoolObject::Now(Info info) { return Napi::Number::New(info.Env(), pool_->now_ms()); }
+Napi::Value PoolObject::Now(Info info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(pool_->clock_ms()));
+}
 
 Napi::Value PoolObject::State(Info info) {
   return Napi::Number::New(info.Env(), static_cast<double>(pool_->state()));

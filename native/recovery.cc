@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "clock.h"
 #include "cryptoki.h"
 #include "objects.h"
 #include "pool.h"
@@ -95,9 +96,10 @@ void Pool::RunRecovery(Lane& lane) {
         break;
       } catch (const LoginRefused& error) {
         // SoftHSM answers this while another process creates the token (its issues 358, 757).
-        if (!opening || error.ckr() != CKR_USER_PIN_NOT_INITIALIZED || now_ms() > deadline) throw;
+        if (!opening || error.ckr() != CKR_USER_PIN_NOT_INITIALIZED || HasCome(deadline, now_ms()))
+          throw;
       } catch (const ModuleError& error) {
-        if (!opening || now_ms() > deadline || error.reason() == "token-ambiguous") throw;
+        if (!opening || HasCome(deadline, now_ms()) || error.reason() == "token-ambiguous") throw;
         if (error.reason().empty() && error.ckr() != CKR_GENERAL_ERROR) throw;
       }
       StillOurs(lane);

@@ -120,7 +120,7 @@ void Pool::OpenFailed(Lock&, Worker& worker, CK_RV ckr, Function function) {
     max_workers_ = std::max(1U, num_others > num_zombies_ ? num_others - num_zombies_ : 1);
     mailbox_->Post({Event::kSessionLimit, static_cast<double>(max_workers_), 0});
   } else {
-    no_new_sessions_until_ = now_ms() + kNewSessionsPauseMs;
+    no_new_sessions_until_ = std::max(1U, now_ms() + kNewSessionsPauseMs);
   }
   if (num_others > 0) {
     worker.retire = true;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "clock.h"
 #include "pool.h"
 
 namespace keyplane {
@@ -81,7 +82,10 @@ Pool::Woken Pool::WakeWorkers() {
 
 bool Pool::StartWorker() {
   if (stop_ || num_threads_ >= ThreadCap()) return false;
-  if (num_threads_ > num_zombies_ && now_ms() < no_new_sessions_until_) return false;
+  if (no_new_sessions_until_ != 0 && HasCome(no_new_sessions_until_, now_ms())) {
+    no_new_sessions_until_ = 0;
+  }
+  if (num_threads_ > num_zombies_ && no_new_sessions_until_ != 0) return false;
   auto worker = std::make_shared<Worker>();
   workers_.push_back(worker);
   if (!StartThread([this, worker] { RunWorker(worker); })) {

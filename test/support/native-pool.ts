@@ -94,6 +94,8 @@ export class Driver {
   /** How often each record was settled, and released, for tests of "exactly once". */
   readonly settled: number[];
   readonly released: number[];
+  /** Records that were released before anyone was told that they were given up. */
+  readonly early: number[] = [];
   #view: DataView;
   #free: number[];
   #waiting = new Map<number, { request: Request; resolve: (outcome: Outcome) => void }>();
@@ -374,6 +376,7 @@ export class Driver {
       const kind = tail >>> 24;
       for (let record = first; record < first + (tail & 0xffffff); record++) {
         if (kind === RING.RELEASED) {
+          if (this.#waiting.has(record)) this.early.push(record);
           this.released[record] = (this.released[record] ?? 0) + 1;
           this.#free.push(record);
           continue;

@@ -93,6 +93,8 @@ export interface PoolOptions extends ModuleOptions {
   readonly recoveryMs?: number;
   /** How long a task of the admin lane may take. */
   readonly taskMs?: number;
+  /** Where the clock of `now` begins: records have 32 bits of it, which come round after 49 days. */
+  readonly clockStartMs?: number;
   /** Takes `count` ranges of the ring; called at most once a turn of the event loop. */
   readonly onDrain: (count: number) => void;
   readonly onEvent: (code: number, a: number, b: number) => void;

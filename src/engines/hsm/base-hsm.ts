@@ -31,6 +31,9 @@ import type { CallResult } from "./token.ts";
 import { gcmCall, type KeyInfo, oaepCall } from "./token-key.ts";
 import { blockCall, signCall } from "./trials.ts";
 
+/** Far less than half of the time in which the clock of records comes round. */
+export const MAX_DEADLINE_MS = 3_600_000;
+
 /** Where the calls of one key go. */
 export interface KeyBackend {
   /** Undefined output: the ciphertext could not be opened. */
@@ -221,9 +224,9 @@ export abstract class BaseHsm implements Hsm {
 
   #deadline({ deadlineMs = this.#deadlineMs }: HsmCallOptions): number {
     ensure(
-      Number.isInteger(deadlineMs) && deadlineMs >= 1,
+      Number.isInteger(deadlineMs) && deadlineMs >= 1 && deadlineMs <= MAX_DEADLINE_MS,
       "InvalidParameter",
-      "deadlineMs must be a positive integer.",
+      "deadlineMs must be an integer from 1 to 3,600,000.",
     );
     return deadlineMs;
   }

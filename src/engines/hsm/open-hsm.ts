@@ -3,6 +3,7 @@
 import { isAbsolute } from "node:path";
 import { ensure } from "../../errors.ts";
 import { type Addon, type ClassLimits, loadAddon, type TokenSelector } from "./addon.ts";
+import { MAX_DEADLINE_MS } from "./base-hsm.ts";
 import { type BreakerOptions, DEFAULT_BREAKER } from "./breaker.ts";
 import { GCM_MODES, type IvMode } from "./gcm-modes.ts";
 import { GroupHsm } from "./group-hsm.ts";
@@ -74,7 +75,6 @@ const OPTION_NAMES: readonly string[] = [
 const GROUP_OPTION_NAMES: readonly string[] = ["policy", "breaker"];
 const POLICIES: readonly GroupPolicy[] = ["least-outstanding", "round-robin", "primary-standby"];
 const DEFAULT_DEADLINE_MS = 10_000;
-const MAX_DEADLINE_MS = 3_600_000;
 const MAX_SESSIONS = 1024;
 const DEFAULT_QUEUE = { records: 20_000, bytes: 128 * 1024 * 1024 } as const;
 /** The pool's own queue must hold what the arenas can; the bound that callers meet is ours. */

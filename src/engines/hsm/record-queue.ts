@@ -220,7 +220,8 @@ export class RecordQueue {
     words[at + 9] = inputLength;
     words[at + 10] = data + outputAt;
     words[at + 11] = call.outputCapacity;
-    words[at + 12] = deadline;
+    // The low 32 bits, of which 0 is none.
+    words[at + 12] = deadline >>> 0 || 1;
     words[at + 13] = epoch;
     words[at + 14] = 0;
     words[at + 15] = 0;

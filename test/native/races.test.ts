@@ -1,0 +1,235 @@
+/** Forces what two threads of the native pool seldom do at the same time, and what its clock does after 49 days. */
+
+import { createDecipheriv, randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { PoolOptions, ResolvedKey } from "../../src/engines/hsm/addon.ts";
+import { EVENT, IV_MODE, OP, REASON, RING, STATUS } from "../../src/engines/hsm/record.ts";
+import { requireModule, startModule, type TestModule, whyNot } from "../support/hsm-modules.ts";
+import { CKA, CKM, CKO, Driver, type Outcome, P256, text, yes } from "../support/native-pool.ts";
+import { type Shim, shimOver } from "../support/shim.ts";
+
+const DEVICE_ERROR = 0x30;
+const KEY = randomBytes(32);
+
+let token: TestModule | undefined;
+let driver: Driver | undefined;
+let shim: Shim | undefined;
+let shims = 0;
+
+beforeAll(async () => {
+  if (whyNot("softhsm") !== undefined) return;
+  token = startModule("softhsm");
+  const maker = new Driver(token);
+  await maker.pool.open();
+  await maker.importAes("key", KEY);
+  await maker.close();
+});
+
+afterEach(async () => {
+  shim?.calm();
+  await driver?.close(500);
+  driver = undefined;
+});
+
+afterAll(() => token?.dispose());
+
+type Skip = (reason: string) => void;
+
+/** Opens a pool on a shim of its own and makes it run some records, so that threads and sessions are there. */
+async function ready(
+  skip: Skip,
+  options: Partial<PoolOptions> & { records?: number } = {},
+): Promise<{ driver: Driver; shim: Shim; key: ResolvedKey }> {
+  requireModule(skip, "softhsm");
+  if (token === undefined) throw new Error("there is no token");
+  shim = shimOver(token, `races-${++shims}`);
+  driver = new Driver(shim, options);
+  await driver.pool.open();
+  const opened = driver;
+  const key = await opened.find("key", CKO.SECRET_KEY);
+  await opened.run(Array.from({ length: 8 }, () => opened.encrypt(key, randomBytes(16))));
+  return { driver: opened, shim, key };
+}
+
+const isDone = ({ status, ckr }: Outcome): boolean => status === STATUS.DONE && ckr === 0;
+
+describe("a record that was given up", () => {
+  test("is told of before its slot is released, also when its call returns just then", async ({ skip }) => {
+    const threads = 48;
+    const { driver, shim, key } = await ready(skip, {
+      maxSessions: 64,
+      maxZombies: 64,
+      limits: { sym: { min: threads, max: threads } },
+    });
+    // Calls end at any time around the deadline of all of them.
+    shim.set({ finalUs: 2000, jitterUs: 8000 });
+    let given = 0;
+    for (let round = 0; round < 150; round++) {
+      const deadline = driver.pool.now() + 8;
+      const outcomes = await driver.run(
+        Array.from({ length: threads }, () => driver.encrypt(key, randomBytes(8), { deadline })),
+      );
+      given += outcomes.filter(({ kind }) => kind === RING.TIMED_OUT).length;
+      await expect.poll(() => driver.free, { interval: 1 }).toBe(256);
+    }
+    shim.set({ finalUs: 0, jitterUs: 0 });
+    expect(given).toBeGreaterThan(100);
+    expect(driver.early).toEqual([]);
+  }, 60_000);
+});
+
+describe("a thread that was given up", () => {
+  test("on its way into the module keeps nothing of what it had done before", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, { limits: { sym: { min: 1, max: 1 } } });
+    // On a busy machine the time of record 4 may be up before it begins.
+    let outcomes: Outcome[] = [];
+    for (let attempt = 0; attempt < 8 && outcomes[4]?.kind !== RING.TIMED_OUT; attempt++) {
+      shim.calm();
+      await sleep(50);
+      // A thread that replaces a second session within 20 ms waits first, outside of the module. Meanwhile it is given up and
+      // another thread opens a session for the rest; then its own hangs, the third. Record 2 fails first, then record 4 (a
+      // rule does not count what an earlier one took), which has little time.
+      shim.rule("C_Encrypt", { action: "failBefore", argument: DEVICE_ERROR, first: 3, times: 1 });
+      shim.rule("C_Encrypt", { action: "failBefore", argument: DEVICE_ERROR, first: 5, times: 1 });
+      shim.rule("C_OpenSession", { action: "hang", first: 3, times: 1 });
+      const deadline = driver.pool.now() + 10;
+      const running = driver.submit(
+        Array.from({ length: 8 }, (_, i) => driver.encrypt(key, randomBytes(8), i === 4 ? { deadline } : {})),
+      );
+      outcomes = await Promise.race([Promise.all(running), sleep(3000, [])]);
+      expect(outcomes.filter(isDone).length).toBeGreaterThanOrEqual(7);
+    }
+    expect(outcomes[4]?.kind).toBe(RING.TIMED_OUT);
+    expect(driver.stats()[5]).toBe(1);
+  });
+});
+
+describe("calls that hang", () => {
+  test("leave the last thread to others, however many of them wait", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, { maxSessions: 3 });
+    const before = shim.calls("C_Encrypt");
+    shim.rule("C_Encrypt", { action: "hang" });
+    const hanging = driver.submit(Array.from({ length: 12 }, () => driver.encrypt(key, randomBytes(8))));
+    await expect.poll(() => shim.calls("C_Encrypt") - before, { timeout: 5000 }).toBe(2);
+    // As long again as it took the second one to begin.
+    await sleep(600);
+    expect(shim.calls("C_Encrypt") - before).toBe(2);
+    const outcome = await driver.runOne({
+      op: OP.RANDOM,
+      capacity: 16,
+      deadline: driver.pool.now() + 2000,
+    });
+    expect(outcome).toMatchObject({ status: STATUS.DONE, ckr: 0 });
+    shim.calm();
+    expect((await Promise.all(hanging)).every(isDone)).toBe(true);
+  });
+});
+
+describe("a PIN that two threads ask for", () => {
+  test("is asked for once, and both go on with it", async ({ skip }) => {
+    requireModule(skip, "softhsm");
+    if (token === undefined) throw new Error("there is no token");
+    const over = shimOver(token, `races-${++shims}`);
+    shim = over;
+    let questions = 0;
+    let holds = false;
+    const opened: Driver = new Driver(over, {
+      limits: { ec: { min: 2, max: 2 } },
+      onEvent: (code) => {
+        if (code !== EVENT.PIN_NEEDED) return;
+        questions++;
+        if (!holds) opened.pool.providePin(over.pin());
+      },
+    });
+    driver = opened;
+    await opened.pool.open();
+    const names = [[CKA.TOKEN, yes()] as const, [CKA.ID, text("careful")] as const];
+    await opened.pool.generateKeyPair(
+      CKM.EC_KEY_PAIR_GEN,
+      [...names, [CKA.EC_PARAMS, P256]],
+      [...names, [CKA.PRIVATE, yes()], [CKA.SIGN, yes()], [CKA.ALWAYS_AUTHENTICATE, yes()]],
+    );
+    const key = await opened.pool.resolveKey({ id: text("careful"), class: CKO.PRIVATE_KEY }, []);
+    holds = true;
+    const before = { questions, calls: over.calls("C_SignInit"), logins: over.calls("C_Login") };
+    const deadline = opened.pool.now() + 5000;
+    const running = opened.submit(
+      Array.from({ length: 2 }, () => ({ ...opened.signEcdsa(key, randomBytes(32)), deadline })),
+    );
+    await expect.poll(() => over.calls("C_SignInit") - before.calls).toBe(2);
+    await sleep(50);
+    expect(questions - before.questions).toBe(1);
+    opened.pool.providePin(over.pin());
+    expect((await Promise.all(running)).every(isDone)).toBe(true);
+    expect(questions - before.questions).toBe(1);
+    expect(over.calls("C_Login") - before.logins).toBe(2);
+  });
+});
+
+describe("a message operation that stays set up", () => {
+  test("serves no later key whose memory is that of its own", async ({ skip }) => {
+    requireModule(skip, "nss");
+    const nss = startModule("nss");
+    const opened = new Driver(nss, { limits: { sym: { min: 1, max: 1 } } });
+    try {
+      await opened.pool.open();
+      for (const name of ["one", "two"]) await opened.aesKey(name);
+      const input = randomBytes(24);
+      const iv = randomBytes(12);
+      const seal = async (key: ResolvedKey): Promise<Buffer> => {
+        const sealed = await opened.runOne(
+          opened.encrypt(key, input, { iv, ivMode: IV_MODE.MESSAGE_HOST_IV }),
+        );
+        expect(isDone(sealed)).toBe(true);
+        return Buffer.from(sealed.output);
+      };
+      for (let round = 0; round < 30; round++) {
+        const first = await opened.find("one", CKO.SECRET_KEY);
+        const one = await seal(first);
+        opened.pool.releaseKey(first.ref);
+        // With the last record in flight goes what released keys took; the next key is likely to get the same place.
+        await opened.runOne({ op: OP.RANDOM, capacity: 16 });
+        const second = await opened.find("two", CKO.SECRET_KEY);
+        expect((await seal(second)).equals(one)).toBe(false);
+        opened.pool.releaseKey(second.ref);
+      }
+    } finally {
+      await opened.close();
+      nss.dispose();
+    }
+  });
+});
+
+describe("the clock of records, which comes round after 49 days", () => {
+  test("ends no record early and none late", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, { clockStartMs: 2 ** 32 - 1500, maxSessions: 4 });
+    const begun = driver.pool.now();
+    expect(begun).toBeLessThan(2 ** 32);
+    // Beyond the end, in which time it is done; and just beyond it, when it hangs.
+    const done = await driver.run(
+      Array.from({ length: 16 }, () => driver.encrypt(key, randomBytes(8), { deadline: begun + 5000 })),
+    );
+    expect(done.every(isDone)).toBe(true);
+    shim.rule("C_Encrypt", { action: "hang" });
+    const hanging = driver.submit([
+      driver.encrypt(key, randomBytes(8), { deadline: 2 ** 32 + 200 }),
+      ...Array.from({ length: 12 }, () => driver.encrypt(key, randomBytes(8), { deadline: 2 ** 32 + 500 })),
+    ]);
+    const outcomes = await Promise.all(hanging);
+    const ended = driver.pool.now();
+    expect(ended).toBeGreaterThanOrEqual(2 ** 32 + 500);
+    expect(ended).toBeLessThan(2 ** 32 + 3000);
+    for (const { kind, status, reason } of outcomes) {
+      const isLate = kind === RING.TIMED_OUT || (status === STATUS.NOT_SENT && reason === REASON.DEADLINE);
+      expect(isLate).toBe(true);
+    }
+    shim.calm();
+    const plain = randomBytes(20);
+    const later = await driver.runOne(driver.encrypt(key, plain, { deadline: driver.pool.now() + 5000 }));
+    expect(isDone(later)).toBe(true);
+    const decipher = createDecipheriv("aes-256-gcm", KEY, later.iv);
+    decipher.setAuthTag(later.output.subarray(-16));
+    expect(Buffer.concat([decipher.update(later.output.subarray(0, -16)), decipher.final()])).toEqual(plain);
+  });
+});
