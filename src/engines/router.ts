@@ -134,14 +134,6 @@ export class Router {
   }
 
   /**
-   * Waits for those bindings: calls that need them and are made earlier run one after the other when it is over, with nothing
-   * between them.
-   */
-  async coldBindings(): Promise<void> {
-    await Promise.all(this.#cold);
-  }
-
-  /**
    * Opens the material of a version for one import and wipes it.
    *
    * @throws KmsError `Rejected.RecordCorrupt` naming the key

@@ -41,10 +41,12 @@ export async function runBatch<Request extends object, Response>(
   let rest: readonly Request[] = requests;
   let copies: Uint8Array[] | undefined;
   const clock = new SliceClock();
-  // One failure to load kernels is enough: from then on items try together, and each hears of it.
-  let waits = true;
+  // Kernels that cannot be loaded are asked for again once; from then on items try together, and each hears of it.
+  let failures = 0;
   try {
-    while (runSlice(batchContext, operation, rest, count, results, clock, waits)) {
+    for (;;) {
+      const stop = runSlice(batchContext, operation, rest, count, results, clock, failures < 2);
+      if (stop === "done") break;
       if (copies === undefined) {
         // From here on the caller may change its arrays, so the batch goes on with copies.
         copies = [];
@@ -52,7 +54,7 @@ export async function runBatch<Request extends object, Response>(
       }
       stage.flush();
       signatures.flush();
-      if (waits && context.router.isCold) waits = await succeeds(context.router.coldBindings());
+      if (stop === "cold" && !(await succeeds(results[results.length - 1], signal))) failures += 1;
       await nextTurn();
       signal?.throwIfAborted();
       clock.restart();
@@ -75,9 +77,9 @@ export async function runBatch<Request extends object, Response>(
 }
 
 /**
- * Adds results until there are `count`, or the clock says stop, or an item waits for kernels to be loaded (others would wait with
- * it, and then run with nothing between them); true unless there are `count`. Apart from its caller, because engines make slower
- * code of asynchronous functions.
+ * Adds results until there are `count`, or the clock says stop, or, where it `waits`, the last item may need kernels that are
+ * being loaded: others would wait with it, and then run with nothing between them. Apart from its caller, because engines make
+ * slower code of asynchronous functions.
  */
 function runSlice<Request, Response>(
   context: OperationContext,
@@ -87,26 +89,39 @@ function runSlice<Request, Response>(
   results: MaybePromise<BatchItem<Response>>[],
   clock: SliceClock,
   waits: boolean,
-): boolean {
+): "done" | "over" | "cold" {
   const start = results.length;
   for (let i = start; i < count; i++) {
-    if (i > start && clock.isOver()) return true;
+    if (i > start && clock.isOver()) return "over";
     const result = runItem(context, operation, requests[i] as Request);
     results.push(result);
     if (!(result instanceof Promise)) continue;
     // It may fail for good while the batch waits for its next turn; the end of the batch hears of it.
     result.catch(() => undefined);
-    if (waits && context.router.isCold && i + 1 < count) return true;
+    if (waits && context.router.isCold) return "cold";
   }
-  return false;
+  return "done";
 }
 
-async function succeeds(work: Promise<unknown>): Promise<boolean> {
+/** Waits for an item and tells whether it succeeded. @throws the signal's reason once it is aborted */
+async function succeeds(
+  item: MaybePromise<BatchItem<unknown>> | undefined,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  signal?.throwIfAborted();
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(signal?.reason);
+  });
+  signal?.addEventListener("abort", stop);
   try {
-    await work;
-    return true;
-  } catch {
-    return false;
+    const done = Promise.resolve(item).then(
+      (answer) => answer?.ok === true,
+      () => false,
+    );
+    return await Promise.race([done, aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }
 

@@ -22,7 +22,6 @@ const SALT_LENGTH = 16;
 /** Provides the best builds of some modules to the wasm engine. @throws KmsError `Rejected.UnsupportedOperation` */
 export type ProvideKernels = (relaxedSimd: RelaxedSimd, modules: readonly ModuleName[]) => Promise<void>;
 
-const wasmEngines: WasmEngines = new WasmEngines();
 /** WebCrypto engines by whether they verify signatures. */
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
 /** Whether one was begun to be made while wasm serves. */
@@ -42,7 +41,6 @@ async function prepareWasm(
   prepare: (variant: EngineVariant) => Promise<unknown>,
 ): Promise<void> {
   try {
-    wasmEngines.forgetRefusal(variant);
     await prepare(variant);
   } catch (error) {
     if (!isOptional || !isUnsupported(error)) throw error;
@@ -110,6 +108,8 @@ async function deriveFromPassphrase(
  */
 export function portablePlatform(provide: ProvideKernels, when: "opened" | "used"): Platform {
   const isLazy = when === "used";
+  // Of this platform alone: engines of others may lack what these can load.
+  const wasmEngines = new WasmEngines();
   const wasmEngine = (variant: EngineVariant): LoadingEngine =>
     wasmEngines.get(variant, () =>
       createWasmEngine(variant, isLazy ? (module) => provide(variant.relaxedSimd, [module]) : undefined),
@@ -117,6 +117,8 @@ export function portablePlatform(provide: ProvideKernels, when: "opened" | "used
   const prepareEngine = async (variant: EngineVariant): Promise<void> => {
     const missing = missingModules(variant.wasm);
     await provide(variant.relaxedSimd, isLazy ? missing.filter((name) => name === "main") : missing);
+    // Kernels may have been refused for want of what is there now, also while it was fetched.
+    wasmEngines.forgetRefusal(variant);
     wasmEngine(variant);
   };
   return {
@@ -148,7 +150,9 @@ export function portablePlatform(provide: ProvideKernels, when: "opened" | "used
 export function portableEngineLoader(provide: ProvideKernels): LoadEngine {
   return engineLoader({
     async wasm(options) {
-      await provide(options.relaxedSimd, missingModules(options.wasm));
+      const loading = provide(options.relaxedSimd, missingModules(options.wasm));
+      // An engine lacks what its owner did not bring and nobody can load.
+      await (options.wasm === undefined ? loading : loading.catch(unlessUnsupported));
       return createWasmEngine(options);
     },
     webcrypto: createWebCryptoEngine,

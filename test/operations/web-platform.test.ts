@@ -34,7 +34,17 @@ async function codeOf(call: () => unknown): Promise<unknown> {
 
 const toClose: Kms[] = [];
 afterEach(async () => {
-  for (const name of ["ecc-base", "ecc-simd", "ecc-relaxed", "base", "simd", "relaxed"]) {
+  for (const name of [
+    "ecc-base",
+    "ecc-simd",
+    "ecc-relaxed",
+    "rsa-base",
+    "rsa-simd",
+    "rsa-relaxed",
+    "base",
+    "simd",
+    "relaxed",
+  ]) {
     vi.doUnmock(`${BYTES}/${name}.ts`);
   }
   vi.useRealTimers();
@@ -77,7 +87,7 @@ async function storedKey(
 }
 
 /** Lets something happen before each build of a module is there, or in its place. */
-function beforeChunks(prefix: "" | "ecc-", happens: () => Promise<void> | void): void {
+function beforeChunks(prefix: "" | "ecc-" | "rsa-", happens: () => Promise<void> | void): void {
   for (const build of ["base", "simd", "relaxed"]) {
     vi.doMock(`${BYTES}/${prefix}${build}.ts`, async (original) => {
       await happens();
@@ -217,6 +227,53 @@ describe("while kernels are loaded", () => {
     for (const item of items) expect(item.ok).toBe(true);
   });
 
+  test("a batch whose first request for them fails asks again, and then lets the event loop breathe", async () => {
+    const { kms, keyId } = await storedKey(RSA);
+    let attempts = 0;
+    beforeChunks("rsa-", () => {
+      attempts += 1;
+      if (attempts === 1) throw new Error("the network is gone");
+    });
+    let turn = 0;
+    const turns = new Set<number>();
+    const { WasmRsa } = await import("../../src/engines/wasm/rsa.ts");
+    const sign = WasmRsa.prototype.signPss;
+    vi.spyOn(WasmRsa.prototype, "signPss").mockImplementation(function (
+      this: typeof WasmRsa.prototype,
+      ...args
+    ) {
+      turns.add(turn);
+      return sign.apply(this, args);
+    });
+    const ticking = setInterval(() => {
+      turn += 1;
+    }, 0);
+    const items = await kms.signBatch(Array.from({ length: 50 }, () => ({ keyId, message: patterned(3) })));
+    clearInterval(ticking);
+    expect(items.map((item) => item.ok)).toEqual([false, ...Array.from({ length: 49 }, () => true)]);
+    expect(attempts).toBe(2);
+    expect(turns.size).toBeGreaterThan(3);
+  });
+
+  test("a batch that needs none does not wait for those of others, and an abort ends the wait of one that does", async () => {
+    const { kms, keyId } = await storedKey(EC);
+    const aes = await newKey(kms);
+    let release = (): void => undefined;
+    beforeChunks("ecc-", () => new Promise<void>((resolve) => (release = resolve)));
+    const signing = kms.sign({ keyId, message: patterned(3) });
+    const plaintext = patterned(2000);
+    const sealed = await kms.advanceEncryptBatch(
+      Array.from({ length: 3000 }, () => ({ keyId: aes, plaintext })),
+    );
+    expect(sealed.every((item) => item.ok)).toBe(true);
+    const abort = new AbortController();
+    const batch = kms.signBatch([{ keyId, message: patterned(3) }], { signal: abort.signal });
+    setTimeout(() => abort.abort(new Error("enough")), 5);
+    await expect(batch).rejects.toThrow("enough");
+    release();
+    expect((await signing).signature.length).toBeGreaterThan(60);
+  });
+
   test("a batch goes on with what its requests were", async () => {
     const { kms, keyId } = await storedKey(EC);
     const message = patterned(20);
@@ -307,7 +364,7 @@ describe("while kernels are loaded", () => {
     expect((await kms.verify({ keyId, message: patterned(3), signature })).value).toBe(true);
   });
 
-  test("a batch that cannot have them tells every item, and asks for them twice at most", async () => {
+  test("a batch that cannot have them tells every item, and asks for them three times at most", async () => {
     const { kms, keyId } = await storedKey(EC);
     let attempts = 0;
     beforeChunks("ecc-", () => {
@@ -319,11 +376,31 @@ describe("while kernels are loaded", () => {
     for (const item of items) {
       expect(item).toMatchObject({ ok: false, error: { code: "Rejected.UnsupportedOperation" } });
     }
-    expect(attempts).toBe(2);
+    expect(attempts).toBe(3);
   });
 });
 
 describe("the engines of a page", () => {
+  test("are wasm again once the kernels can be had, whoever asks for them meanwhile", async () => {
+    let isGone = true;
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    beforeChunks("", async () => {
+      if (isGone) throw new Error("the network is gone");
+      await held;
+    });
+    vi.spyOn(console, "warn").mockReturnValue(undefined);
+    const first = await freshKms();
+    expect(first.engine).toBe("webcrypto");
+    const keyId = await newKey(first);
+    isGone = false;
+    const opening = openHere({ engine: "wasm" });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await first.advanceEncrypt({ keyId, plaintext: patterned(10) });
+    release();
+    expect((await opening).engine).toBe("wasm");
+  });
+
   test("seal up to the border with wasm and above it with WebCrypto, once that is ready", async () => {
     const kms = await freshKms();
     const keyId = await newKey(kms);
