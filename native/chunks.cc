@@ -39,6 +39,13 @@ class Lent {
   std::atomic<Hand>& hand_;
 };
 
+// Answers a question that asks the module.
+template <typename Hand, typename Question>
+bool AskLent(std::atomic<Hand>& hand, Question question) {
+  const Lent lent(hand);
+  return question();
+}
+
 bool TakesFreshIv(const Record& record) {
   return record.op == kEncrypt && record.mechanism == CKM_AES_GCM &&
          (record.iv_mode == kHostIv || record.iv_mode == kMessageHostIv) &&
@@ -138,7 +145,8 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
       const auto serial = tools.module.LockSerial();
       answer = RunJob(tools, session, job, *batch.arena);
     }
-    if (answer.next == Next::kRecover && SessionIsAlone(answer.ckr)) {
+    if (answer.next == Next::kRecover &&
+        AskLent(worker.hand, [&] { return SessionIsAlone(answer.ckr); })) {
       // The number of a session that is gone is not ours to close.
       session.open = false;
       --num_sessions_;
@@ -162,7 +170,8 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
         Finish(batch, job, answer, Status::kUnknown, finished);
         return false;
       case Next::kRecover:
-        if (key != nullptr && IsUnusable(*key, session, answer.ckr)) {
+        if (key != nullptr &&
+            AskLent(worker.hand, [&] { return IsUnusable(*key, session, answer.ckr); })) {
           answer.reason = Reason::kKeyNotFound;
           Finish(batch, job, answer, Status::kDone, finished);
           return true;

@@ -162,9 +162,13 @@ void Pool::MakeZombie(Worker& worker) {
 
 // A lane that hangs is left alone, and what it was at fails.
 void Pool::WatchLane(std::uint32_t now) {
-  if (lane_ == nullptr || lane_->since_ms == 0) return;
+  if (lane_ == nullptr) return;
+  // Read once: the lane sets it without the lock, 0 while it waits for a PIN and later than `now`
+  // behind it.
+  const std::uint32_t since = lane_->since_ms;
+  if (since == 0) return;
   const std::uint32_t most = lane_->recovering ? options_.recovery_ms : options_.task_ms;
-  if (now - lane_->since_ms < most) return;
+  if (!HasCome(since + most, now)) return;
   const std::shared_ptr<Lane> lane = std::exchange(lane_, nullptr);
   if (lane->recovering) {
     Refuse(*lane, State::kLost, ModuleError("The module did not answer in time", "timeout"));

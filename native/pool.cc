@@ -360,11 +360,11 @@ void Pool::Stats(double* into, std::size_t len) {
   values[18] = static_cast<double>(logins_);
   values[19] = static_cast<double>(bytes_in_);
   values[20] = static_cast<double>(bytes_out_);
-  std::uint32_t oldest = now;
+  std::uint32_t oldest = 0;
   for (const auto& queue : queues_) {
-    if (!queue.empty()) oldest = std::min(oldest, queue.front().batch->submitted_ms);
+    if (!queue.empty()) oldest = std::max(oldest, now - queue.front().batch->submitted_ms);
   }
-  values[21] = now - oldest;
+  values[21] = oldest;
   for (std::size_t c = 0; c < kNumClasses; ++c) {
     values[24 + c] = governors_[c].limit();
     values[28 + c] = active_[c];

@@ -347,6 +347,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t num_busy_ = 0;
   std::atomic<std::uint32_t> num_sessions_ = 0;
   std::uint32_t max_workers_;
+  static constexpr std::uint32_t kNewSessionsPauseMs = 1'000;
   // 0: they may be opened now.
   std::uint32_t no_new_sessions_until_ = 0;
   std::uint32_t next_deadline_ = 0;

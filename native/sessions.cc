@@ -9,7 +9,6 @@
 namespace keyplane {
 namespace {
 
-constexpr std::uint32_t kNewSessionsPauseMs = 1'000;
 constexpr std::uint32_t kMaxOpenFailures = 3;
 // A handle that is invalid again so soon after a recovery found it is not mended by another one.
 constexpr std::uint32_t kDoubtMs = 5'000;
@@ -122,7 +121,8 @@ void Pool::OpenFailed(Lock&, Worker& worker, CK_RV ckr, Function function) {
   } else {
     no_new_sessions_until_ = std::max(1U, now_ms() + kNewSessionsPauseMs);
   }
-  if (num_others > 0) {
+  // Others that hang serve nobody.
+  if (num_threads_ - num_zombies_ > 1) {
     worker.retire = true;
     return;
   }

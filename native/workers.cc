@@ -82,9 +82,9 @@ Pool::Woken Pool::WakeWorkers() {
 
 bool Pool::StartWorker() {
   if (stop_ || num_threads_ >= ThreadCap()) return false;
-  if (no_new_sessions_until_ != 0 && HasCome(no_new_sessions_until_, now_ms())) {
-    no_new_sessions_until_ = 0;
-  }
+  // It may have been over for so long that the clock came round.
+  const std::uint32_t paused_ms = now_ms() - (no_new_sessions_until_ - kNewSessionsPauseMs);
+  if (paused_ms >= kNewSessionsPauseMs) no_new_sessions_until_ = 0;
   if (num_threads_ > num_zombies_ && no_new_sessions_until_ != 0) return false;
   auto worker = std::make_shared<Worker>();
   workers_.push_back(worker);
@@ -195,6 +195,8 @@ void Pool::RunWorker(const std::shared_ptr<Worker>& self) {
   std::erase(idle_, self);
   workers_.remove(self);
   --num_threads_;
+  // It may have been woken for a record that others must run now.
+  if (serves_) WakeWorkers().Notify();
   quiet_.notify_all();
 }
 

@@ -39,7 +39,7 @@ type Skip = (reason: string) => void;
 /** Opens a pool on a shim of its own and makes it run some records, so that threads and sessions are there. */
 async function ready(
   skip: Skip,
-  options: Partial<PoolOptions> & { records?: number } = {},
+  { records = 8, ...options }: Partial<PoolOptions> & { records?: number } = {},
 ): Promise<{ driver: Driver; shim: Shim; key: ResolvedKey }> {
   requireModule(skip, "softhsm");
   if (token === undefined) throw new Error("there is no token");
@@ -48,11 +48,62 @@ async function ready(
   await driver.pool.open();
   const opened = driver;
   const key = await opened.find("key", CKO.SECRET_KEY);
-  await opened.run(Array.from({ length: 8 }, () => opened.encrypt(key, randomBytes(16))));
+  await opened.run(Array.from({ length: records }, () => opened.encrypt(key, randomBytes(16))));
   return { driver: opened, shim, key };
 }
 
 const isDone = ({ status, ckr }: Outcome): boolean => status === STATUS.DONE && ckr === 0;
+
+describe("a thread that cannot have a session", () => {
+  const cannotOpen = (times: number) => ({ action: "failBefore", argument: DEVICE_ERROR, times }) as const;
+
+  test("leaves its record to one that waits with a session", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, { maxSessions: 2, limits: { sym: { min: 2, max: 2 } } });
+    shim.set({ finalUs: 20_000 });
+    await driver.run(Array.from({ length: 16 }, () => driver.encrypt(key, randomBytes(8))));
+    shim.set({ finalUs: 0 });
+    await sleep(50);
+    shim.rule("C_Encrypt", { action: "failBefore", argument: DEVICE_ERROR, first: 1, times: 1 });
+    shim.rule("C_OpenSession", cannotOpen(3));
+    await driver.runOne(driver.encrypt(key, randomBytes(8)));
+    const outcome = await driver.runOne(
+      driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 3000 }),
+    );
+    expect(isDone(outcome)).toBe(true);
+  });
+
+  test("tries again where all others hang", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, {
+      maxSessions: 2,
+      limits: { sym: { min: 2, max: 2 } },
+      records: 1,
+    });
+    shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    await driver.runOne(driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 50 }));
+    await sleep(50);
+    shim.rule("C_OpenSession", cannotOpen(1));
+    const outcome = await driver.runOne(
+      driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 3000 }),
+    );
+    expect(isDone(outcome)).toBe(true);
+  });
+});
+
+describe("a thread that hangs while it asks after its session", () => {
+  test("keeps nothing back that was finished before", async ({ skip }) => {
+    const { driver, shim, key } = await ready(skip, { maxSessions: 1, limits: { sym: { min: 1, max: 1 } } });
+    shim.rule("C_Encrypt", { action: "failBefore", argument: 0xb3, first: 6, times: 1 });
+    shim.rule("C_GetSessionInfo", { action: "hang", times: 1 });
+    const deadline = driver.pool.now() + 1000;
+    const outcomes = driver.submit(
+      Array.from({ length: 12 }, () => driver.encrypt(key, randomBytes(8), { deadline })),
+    );
+    const first = await Promise.race([Promise.all(outcomes.slice(0, 5)), sleep(3000)]);
+    expect(first?.every(isDone)).toBe(true);
+    shim.calm();
+    await Promise.all(outcomes);
+  });
+});
 
 describe("a record that was given up", () => {
   test("is told of before its slot is released, also when its call returns just then", async ({ skip }) => {
