@@ -257,9 +257,9 @@ export function rsaPrivate(slot: u32): u32 {
       const right = compute(key, words);
       answer = FAULTY;
       if (isTrue(right)) {
-        natToBytes(RSA_OUTPUT, 4 * words, WIDE, words);
         answer = DONE;
       } else {
+        wipe(RSA_OUTPUT, RSA_BLOCK_LENGTH);
         store<u32>(key, 0, USES);
         wipe(key + BLIND, CONTEXT - BLIND);
       }
@@ -269,7 +269,7 @@ export function rsaPrivate(slot: u32): u32 {
   return answer;
 }
 
-/** Replaces WIDE by its root and tells whether it is that, as all ones or zero. */
+/** Writes the root of WIDE to RSA_OUTPUT and tells whether it is that, as all ones or zero. */
 function compute(key: usize, words: u32): u32 {
   const half = words >> 1;
   const context = key + CONTEXT;
@@ -281,13 +281,16 @@ function compute(key: usize, words: u32): u32 {
   pairSquare(key + UNBLIND, key + UNBLIND, context);
   pairLeave(A, B, X, context);
   recombine(key, half);
-  // What leaves is raised to e again, from the words that leave.
+  natToBytes(RSA_OUTPUT, 4 * words, WIDE, words);
+  // The words are raised to e again. What leaves must be the same before and after, so that neither changes meanwhile.
   pairEnterLong(X, context, WIDE);
   pairPowerPublic(CHECK, X, context, key + E, load<u32>(key, E_BITS), X);
   // What is no number in the end was none on the way.
   const strange = pairLeave(A, B, CHECK, context) | pairLeave(A_AGAIN, B_AGAIN, ENTERED, context);
   const equal = natEqualMask(A, A_AGAIN, half) & natEqualMask(B, B_AGAIN, half);
-  return equal & <u32>equalMask64(strange, 0) & pairSoundMask(A, B, X, context);
+  const sound = <u32>equalMask64(strange, 0) & pairSoundMask(A, B, X, context);
+  natFromBytes(PRODUCT, words, RSA_OUTPUT, 4 * words);
+  return equal & sound & natEqualMask(PRODUCT, WIDE, words);
 }
 
 /** Sets WIDE to the number below p q that is A modulo p and B modulo q. Time: depends on words alone. */

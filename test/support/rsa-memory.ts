@@ -8,6 +8,8 @@ export interface RsaMemory {
   readonly slotLength: number;
   /** Everything that an operation leaves behind, as [start, end). */
   readonly work: readonly [number, number];
+  /** The result of a private operation of 2048 bits before it leaves. */
+  readonly result: readonly [number, number];
   /** Public constants of the arithmetic and static data, as [start, end). */
   readonly constants: readonly [number, number];
   /** Of a slot: dP, the blinding and what undoes it, and places in its numbers, its pairs and its moduli. */
@@ -24,6 +26,7 @@ const NARROW: RsaMemory = {
   slots: 0x30000,
   slotLength: 0x2000,
   work: [0x27000, 0x30000],
+  result: [0x28d00, 0x28e00],
   constants: [0xa2000, 0xb2000],
   dP: 0x440,
   blind: 0x900,
@@ -36,6 +39,7 @@ const WIDE: RsaMemory = {
   slots: 0x40000,
   slotLength: 0x3000,
   work: [0x27000, 0x38100],
+  result: [0x2a480, 0x2a580],
   constants: [0xf0000, 0x100000],
   dP: 0x440,
   blind: 0xc10,
