@@ -22,6 +22,11 @@ const SALT_LENGTH = 16;
 /** Provides the best builds of some modules to the wasm engine. @throws KmsError `Rejected.UnsupportedOperation` */
 export type ProvideKernels = (relaxedSimd: RelaxedSimd, modules: readonly ModuleName[]) => Promise<void>;
 
+/** The realm's wasm engines, by when their kernels are loaded: some lack what others can load. */
+const ENGINES: Readonly<Record<"opened" | "used", WasmEngines>> = {
+  opened: new WasmEngines(),
+  used: new WasmEngines(),
+};
 /** WebCrypto engines by whether they verify signatures. */
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
 /** Whether one was begun to be made while wasm serves. */
@@ -108,8 +113,7 @@ async function deriveFromPassphrase(
  */
 export function portablePlatform(provide: ProvideKernels, when: "opened" | "used"): Platform {
   const isLazy = when === "used";
-  // Of this platform alone: engines of others may lack what these can load.
-  const wasmEngines = new WasmEngines();
+  const wasmEngines = ENGINES[when];
   const wasmEngine = (variant: EngineVariant): LoadingEngine =>
     wasmEngines.get(variant, () =>
       createWasmEngine(variant, isLazy ? (module) => provide(variant.relaxedSimd, [module]) : undefined),
