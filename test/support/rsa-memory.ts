@@ -17,6 +17,9 @@ export interface RsaMemory {
   readonly blind: number;
   readonly unblind: number;
   readonly places: readonly number[];
+  /** Of a slot: the moduli with what belongs to them; and the digits of a number of 1024 bits where pairs are vectors. */
+  readonly context: number;
+  readonly digits: number;
 }
 
 /** Of a slot: p, q, dP, dQ. */
@@ -32,6 +35,8 @@ const NARROW: RsaMemory = {
   blind: 0x900,
   unblind: 0xba0,
   places: [...WORDS, 0x680, 0x920, 0xbc0, 0xe60, 0xf00, 0x1000, 0x1200],
+  context: 0xe40,
+  digits: 21,
 };
 
 /** Pairs of the plain vectors are longer. */
@@ -45,6 +50,8 @@ const WIDE: RsaMemory = {
   blind: 0xc10,
   unblind: 0x11c0,
   places: [...WORDS, 0x680, 0xc30, 0x11e0, 0x1790, 0x1a00, 0x1b40, 0x1d00],
+  context: 0x1770,
+  digits: 43,
 };
 
 export function rsaMemory(build: WasmBuild): RsaMemory {

@@ -15,7 +15,7 @@ const CONSTANTS = { simd: [0x44b8000000000000n, 9], relaxed: [0x4668000000000000
 describe.each(["simd", "relaxed"] as const)("the %s build", async (build) => {
   const kernel = await makeKernel(build);
   const { memory, input, output } = kernel;
-  const { slots, slotLength, constants, places } = rsaMemory(build);
+  const { slots, slotLength, constants, places, context, digits } = rsaMemory(build);
   const doubles = new DataView(memory.buffer);
 
   /** Loads a key, and gives a call that tells whether a result left that is not the right one. */
@@ -77,6 +77,15 @@ describe.each(["simd", "relaxed"] as const)("the %s build", async (build) => {
         expect(misleads(), `${at - slot}`).toBe(false);
       }
     }
+  });
+
+  test.each([0, 1])("lets nothing leave after what takes numbers to half %s became 0", (lane) => {
+    const [numbers] = seededKeys("absorbing", 2048, 1) as [RsaNumbers];
+    const { slot, misleads } = loaded(numbers);
+    // Behind the size and the moduli, the scaled moduli and their factors.
+    const factors = slot + context + 16 + 32 * digits + 16;
+    for (let i = 0; i < 2 * digits; i++) doubles.setFloat64(factors + 16 * i + 8 * lane, 0, true);
+    expect(misleads()).toBe(false);
   });
 
   test("lets nothing leave after any bit of its constants changed", () => {
