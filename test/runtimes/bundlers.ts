@@ -83,8 +83,9 @@ export const BUNDLERS: Readonly<Record<string, Bundle>> = {
 export async function bundlePage(app: App, guest: string, bundler: string): Promise<string> {
   const source = join(app.folder, `source-${bundler}`);
   const out = join(app.folder, `bundled-${bundler}`);
-  mkdirSync(source);
-  mkdirSync(out);
+  // Recursive, for a run that is tried again finds them there.
+  mkdirSync(source, { recursive: true });
+  mkdirSync(out, { recursive: true });
   cpSync(guest, join(source, "page.js"));
   writePage(source);
   await BUNDLERS[bundler]?.(source, out, app);

@@ -29,7 +29,7 @@ test.skipIf(!isHere)(
   "10,000 cycles of open, seal and close in a Chromium page meet no limit and leave no memory behind",
   async () => {
     const folder = join(app.folder, "cycles");
-    mkdirSync(folder);
+    mkdirSync(folder, { recursive: true });
     writePage(folder);
     await build({
       entryPoints: { page: join(ROOT, "test/runtimes/guest/cycles.ts") },
