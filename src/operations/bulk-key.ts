@@ -7,5 +7,5 @@ export type { BulkKey };
 
 /** Gives a data key to the engine that is best for bulk data. The caller wipes the bytes and destroys the key. */
 export function importBulkKey(context: OperationContext, dataKey: Uint8Array): Promise<BulkKey> {
-  return context.router.importBulkKey(dataKey);
+  return context.router.aes.importBulk(dataKey);
 }

@@ -122,7 +122,7 @@ export async function createKey(
   );
   const isHardware = protectionLevel === "HSM";
   ensure(
-    !isHardware || context.router.hasHardware(),
+    !isHardware || context.router.hardware.isThere,
     "Unsupported.ProtectionLevel",
     "protectionLevel HSM needs an HSM, and none is open here.",
   );

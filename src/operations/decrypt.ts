@@ -114,7 +114,7 @@ function decryptAsymmetric(
       context,
       version,
       "ENCRYPT/DECRYPT",
-      context.router.ecies(version, "decrypt"),
+      context.router.ec.ecies(version, "decrypt"),
       [ciphertext] as const,
       ({ engine, privateKey }, [own]) => decryptEcies(engine, privateKey, own),
     );
@@ -124,7 +124,7 @@ function decryptAsymmetric(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.rsa(version, "private"),
+    context.router.rsa.find(version, "private"),
     [ciphertext] as const,
     ({ rsa, privateKey }, [own]) => rsa.decryptOaep(privateKey, own, { hash }),
   );

@@ -152,7 +152,7 @@ function encryptToEc(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.ecies(version, "encrypt"),
+    context.router.ec.ecies(version, "encrypt"),
     [plaintext] as const,
     ({ engine, publicKey }, [message]) => encryptEcies(engine, publicKey, message),
   );
@@ -176,7 +176,7 @@ function encryptOaep(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.rsa(version, "public"),
+    context.router.rsa.find(version, "public"),
     [plaintext] as const,
     ({ rsa, publicKey }, [message]) => rsa.encryptOaep(publicKey, message, { hash }),
   );

@@ -65,7 +65,7 @@ export function readWrapping(context: OperationContext, request: WrappingFields)
   if (facts.type !== "rsa") throw new Error("internal: not an RSA spec");
   const hash = OAEP_HASHES[algorithm];
   const maxLength = oaepMaxPlaintext(facts.modulusBits, hash);
-  const ready = context.router.rsaForPublicKeys(facts.modulusBits);
+  const ready = context.router.rsa.forPublicKeys(facts.modulusBits);
   // The caller may change its own once the call has returned.
   const spki = ready instanceof Promise ? copyBytes(publicKeyBlob) : publicKeyBlob;
   return whenReady(ready, (rsa) =>

@@ -50,7 +50,7 @@ export function getPublicKey(
           context,
           version,
           usage,
-          context.router.rsa(version, "public"),
+          context.router.rsa.find(version, "public"),
           [],
           ({ rsa, publicKey }) => rsa.exportSpki(publicKey),
         )
@@ -58,7 +58,7 @@ export function getPublicKey(
           context,
           version,
           usage,
-          context.router.ec(version, "verify"),
+          context.router.ec.find(version, "verify"),
           [],
           ({ ecdsa, publicKey }) => ecdsa.exportSpki(publicKey),
         );

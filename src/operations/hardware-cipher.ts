@@ -66,7 +66,7 @@ export async function encryptBlocks(
       context,
       version,
       "ENCRYPT/DECRYPT",
-      context.router.hardware(version),
+      context.router.hardware.find(version),
       [padded] as const,
       (key, [own]) => key.encryptBlocks(algorithm === "AES_CBC" ? "cbc" : "ecb", iv, own),
     );
@@ -90,7 +90,7 @@ export async function decryptBlocks(
     context,
     version,
     "ENCRYPT/DECRYPT",
-    context.router.hardware(version),
+    context.router.hardware.find(version),
     [ciphertext, iv ?? NO_IV] as const,
     (key, [own, ownIv]) =>
       algorithm === "AES_CBC"

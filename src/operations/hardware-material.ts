@@ -1,7 +1,7 @@
 /** Makes the object of a new key version in the token, and takes it back if the store does not keep its record. */
 
 import { encodeReference } from "../engines/hardware-keys.ts";
-import { hardwareFacts } from "../engines/router.ts";
+import { hardwareFacts } from "../engines/token-keys.ts";
 import { formatKeyVersionId } from "../envelope/key-version-id.ts";
 import type { KeyIdentity } from "../keys/key.ts";
 import { newKeyVersionIdBytes } from "../keys/key-id.ts";
@@ -18,7 +18,7 @@ export async function withHardwareMaterial<T>(
   random: Uint8Array,
   keep: (reference: Uint8Array) => Promise<T>,
 ): Promise<T> {
-  const token = context.router.hardwareKeys();
+  const token = context.router.hardware.token();
   const id = newKeyVersionIdBytes(random);
   const { facts, usage } = hardwareFacts(identity);
   const label = `keyplane ${identity.keyId} ${formatKeyVersionId(id)}`;

@@ -302,14 +302,14 @@ export class KeyRecords {
 
   /** Tells whether a key can be deleted here: one in a token waits for a Kms that has the token. */
   #isInReach(key: Key): boolean {
-    return !key.isHardware || this.#router.hasHardware();
+    return !key.isHardware || this.#router.hardware.isThere;
   }
 
   async #delete(key: Key): Promise<void> {
     // A count that arrived after the deletion would stay in the store without its key. No new one begins: the key is gone.
     await Promise.allSettled(key.versions.map((version) => this.#reservations.get(version)));
     // First, so that a failure leaves a record to try again with; an object that is gone already is no error.
-    if (key.isHardware) await this.#router.destroyHardware(key.versions);
+    if (key.isHardware) await this.#router.hardware.destroy(key.versions);
     const changes: StoreChange[] = [{ action: "delete", kind: "key", id: key.keyId }];
     for (const { keyVersionId } of key.versions) {
       changes.push({ action: "delete", kind: "version", id: keyVersionId });

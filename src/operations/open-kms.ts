@@ -1,7 +1,7 @@
 /** Opens a Kms: options, store, root key, records, and the timer that carries out deletions. */
 
 import { publicToHex } from "../bytes.ts";
-import { chooseEngine, type EngineChoice, type EngineSource } from "../engines/choose-engine.ts";
+import { type EngineChoice, Engines } from "../engines/choose-engine.ts";
 import type { AesGcm, Awaitable, EngineName, WasmModules } from "../engines/engine.ts";
 import type { HardwareKeySource } from "../engines/hardware-keys.ts";
 import { newHardwareRootKey, openHardwareRootKey } from "../engines/hardware-root-key.ts";
@@ -126,7 +126,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
   );
   const verifySignatures = readOptionalBoolean(options.verifySignatures, "verifySignatures") ?? false;
   const variant = { relaxedSimd, verifySignatures, wasm: options.wasm };
-  const engineOf: EngineSource = (name) => platform.engine(name, variant, choice === "auto");
+  const engines = new Engines((name) => platform.engine(name, variant, choice === "auto"), choice);
   const limits = readChoice(options.limits, "limits", ["instance", "strict"], "instance");
   const region = readOptionalString(options.region, "region") ?? "local";
   const accountId = readOptionalString(options.accountId, "accountId") ?? "0";
@@ -158,10 +158,8 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
     });
   let vault: KeyVault | undefined;
   try {
-    vault = await openVault(store, rows, rootKey, choice, platform, engineOf).finally(() =>
-      wipeRootKey(rootKey),
-    );
-    const router = new Router(engineOf, choice, vault, hardware);
+    vault = await openVault(store, rows, rootKey, platform, engines).finally(() => wipeRootKey(rootKey));
+    const router = new Router(engines, vault, hardware);
     const ring = new KeyRing({ region, accountId });
     const records = new KeyRecords({ store, vault, ring, router, clock, usageLimit });
     await records.load(rows);
@@ -185,18 +183,20 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       mayWait: true,
       nextRequestId: requestIds(),
     };
-    const context = contextOf(facts, (version, byteLength) => router.aesGcm(version, byteLength));
+    const context = contextOf(facts, (version, byteLength) => router.aes.find(version, byteLength));
     const stopTimer = startDeletionTimer(records, clock);
-    const engine = chooseEngine(engineOf, choice, "aesGcm", 0, RECORD_CIPHER).name;
+    const engine = engines.choose("aesGcm", 0, RECORD_CIPHER).name;
     return {
       context,
       syncContext:
-        engine === "webcrypto" ? undefined : contextOf({ ...facts, mayWait: false }, router.synchronous()),
+        engine === "webcrypto"
+          ? undefined
+          : contextOf({ ...facts, mayWait: false }, router.aes.synchronous()),
       engine,
       close: async () => {
         stopTimer();
         ivs.wipe();
-        router.closeBulkKeys();
+        router.aes.closeBulk();
         await records.deleteDue().finally(() => records.close());
       },
     };
@@ -212,17 +212,10 @@ async function openVault(
   store: KeyStore,
   rows: readonly StoredRecord[],
   rootKey: RootKeyOption | undefined,
-  choice: EngineChoice,
   platform: Platform,
-  engineOf: EngineSource,
+  engines: Engines,
 ): Promise<KeyVault> {
-  const aesGcm: Awaitable<AesGcm> | undefined = chooseEngine(
-    engineOf,
-    choice,
-    "aesGcm",
-    0,
-    RECORD_CIPHER,
-  ).aesGcm;
+  const aesGcm: Awaitable<AesGcm> | undefined = engines.choose("aesGcm", 0, RECORD_CIPHER).aesGcm;
   if (aesGcm === undefined) throw new Error("internal: the chosen engine has no AES-GCM");
   const row = rows.find(({ kind, id }) => kind === "header" && id === "store");
   if (row === undefined) {

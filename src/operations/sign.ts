@@ -54,7 +54,7 @@ function stageSignature(
   answerOf: (signature: Uint8Array) => Answer,
 ): Answer | undefined {
   if (signatures === undefined || scheme.scheme !== "ecdsa") return undefined;
-  const binding = router.ecTogether(key.initialVersion, "sign");
+  const binding = router.ec.together(key.initialVersion, "sign");
   if (binding === undefined) return undefined;
   const signer = binding.together.signer(ecdsaOptions);
   const item = { key: binding.privateKey, signable: digestOf(signer, message, messageType, scheme.hash) };
@@ -73,7 +73,7 @@ function makeSignature(context: OperationContext, input: SigningInput): MaybePro
       context,
       version,
       "SIGN/VERIFY",
-      context.router.ec(version, "sign"),
+      context.router.ec.find(version, "sign"),
       [message] as const,
       ({ ecdsa, privateKey }, [own]) =>
         // Hedged: a nonce that only message and key decide is the same on two curves, and under a fault.
@@ -84,7 +84,7 @@ function makeSignature(context: OperationContext, input: SigningInput): MaybePro
     context,
     version,
     "SIGN/VERIFY",
-    context.router.rsa(version, "private"),
+    context.router.rsa.find(version, "private"),
     [message] as const,
     ({ rsa, privateKey }, [own]) =>
       scheme.scheme === "pss"

@@ -68,12 +68,12 @@ function stageVerification(
   if (signatures === undefined) return undefined;
   const version = key.initialVersion;
   if (scheme.scheme === "ecdsa") {
-    const binding = router.ecTogether(version, "verify");
+    const binding = router.ec.together(version, "verify");
     if (binding === undefined) return undefined;
     const keyed = { key: binding.publicKey, work: binding.together.verifier(ecdsaOptions) };
     return stageWith(keyed, signatures, input, signature, answerOf);
   }
-  const verifier = router.rsaVerifier(version, scheme, signatures.batchSize);
+  const verifier = router.rsa.verifier(version, scheme, signatures.batchSize);
   return verifier && stageWith(verifier, signatures, input, signature, answerOf);
 }
 
@@ -108,7 +108,7 @@ function checkSignature(
       context,
       version,
       "SIGN/VERIFY",
-      context.router.ec(version, "verify"),
+      context.router.ec.find(version, "verify"),
       [message, signature] as const,
       ({ ecdsa, publicKey }, [own, ownSignature]) =>
         ecdsa.verify(publicKey, toSignable(own), ownSignature, ecdsaOptions),
@@ -118,7 +118,7 @@ function checkSignature(
     context,
     version,
     "SIGN/VERIFY",
-    context.router.rsa(version, "public"),
+    context.router.rsa.find(version, "public"),
     [message, signature] as const,
     ({ rsa, publicKey }, [own, ownSignature]) =>
       scheme.scheme === "pss"

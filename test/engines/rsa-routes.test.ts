@@ -2,7 +2,7 @@
 
 import { createPublicKey, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { AnyEngine, EngineChoice } from "../../src/engines/choose-engine.ts";
+import { type AnyEngine, type EngineChoice, Engines } from "../../src/engines/choose-engine.ts";
 import type { EngineName } from "../../src/engines/engine.ts";
 import type { KeyVault } from "../../src/engines/key-vault.ts";
 import { usesVectorsForRsa } from "../../src/engines/node/rsa-vectors.ts";
@@ -38,7 +38,7 @@ function routerOver(
     Object.entries(engines).map(([name, vectors]) => [name, engineOf(name as EngineName, vectors, log)]),
   );
   const vault = { open: () => new Uint8Array(4) } as unknown as KeyVault;
-  return { router: new Router((name) => made.get(name), choice, vault), log };
+  return { router: new Router(new Engines((name) => made.get(name), choice), vault), log };
 }
 
 function version(bits: number): KeyVersion {
@@ -51,7 +51,7 @@ function version(bits: number): KeyVersion {
 }
 
 function engineFor(router: Router, bits: number, operation: RsaOperation): unknown {
-  const binding = router.rsa(version(bits), operation);
+  const binding = router.rsa.find(version(bits), operation);
   if (binding instanceof Promise) throw new Error("an engine here answers at once");
   return (binding.publicKey as unknown as { engine: string }).engine;
 }
@@ -95,8 +95,8 @@ describe("auto", () => {
     const { router, log } = routerOver({ wasm: ALL, node: [] });
     const key = version(3072);
     for (let i = 0; i < 3; i++) {
-      router.rsa(key, "private");
-      router.rsa(key, "public");
+      router.rsa.find(key, "private");
+      router.rsa.find(key, "public");
     }
     expect(log).toEqual(["wasm imports", "node imports"]);
     router.forget(key);
