@@ -15,8 +15,12 @@ constexpr double kChunkUs = 100;
 constexpr double kLongestChunkUs = 400;
 constexpr double kChunksOfQueue = 8;
 // What a thread has done may wait for its next chunk, up to so much work, while so much is queued
-// for each thread that the event loop can bring more before they run dry.
+// for each thread that the event loop can bring more before they run dry. Where much is queued, it
+// may wait a part of the time that the last record has to: each turn of the event loop takes a core
+// from a thread.
 constexpr double kHeldUs = 200;
+constexpr double kLongestHeldUs = 2'000;
+constexpr double kHeldPartOfQueue = 0.25;
 constexpr double kRefillUs = 50;
 
 }  // namespace
@@ -231,7 +235,8 @@ bool Pool::MayHold(const Worker& worker) const {
   const Governor& governor = governors_[worker.job_class];
   const double next_us = governor.service_us() * worker.chunk.size();
   const double left_us = governor.service_us() * queued_[worker.job_class] / governor.limit();
-  return worker.held_us + next_us <= kHeldUs && left_us >= kRefillUs;
+  const double longest_us = std::clamp(left_us * kHeldPartOfQueue, kHeldUs, kLongestHeldUs);
+  return worker.held_us + next_us <= longest_us && left_us >= kRefillUs;
 }
 
 // Puts what a thread has done into the mailbox. Only with the lock: who gave a record up tells of
