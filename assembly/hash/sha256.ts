@@ -3,14 +3,17 @@
 import { HASH_SCHEDULE } from "../memory";
 import { ROUND_CONSTANTS } from "./constants";
 
-/** Adds what a round takes of the second half of the state (FIPS 180-4, 4.1.2: Σ1 and Ch). Time: constant. */
-function upper(e: u32, f: u32, g: u32, h: u32): u32 {
-  return h + (rotr<u32>(e, 6) ^ rotr<u32>(e, 11) ^ rotr<u32>(e, 25)) + (g ^ (e & (f ^ g)));
+/** What a round takes of the second half of the state but for its last word (FIPS 180-4, 4.1.2: Σ1 and Ch). Time: constant. */
+function upper(e: u32, f: u32, g: u32): u32 {
+  return (rotr<u32>(e, 6) ^ rotr<u32>(e, 11) ^ rotr<u32>(e, 25)) + (g ^ (e & (f ^ g)));
 }
 
-/** Adds what a round takes of the first half of the state (FIPS 180-4, 4.1.2: Σ0 and Maj). Time: constant. */
+/**
+ * What a round takes of the first half of the state (FIPS 180-4, 4.1.2: Σ0 and Maj). Maj is b where a and b agree and c
+ * where they differ; its b ^ c is the a ^ b of the round before. Time: constant.
+ */
 function lower(a: u32, b: u32, c: u32): u32 {
-  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + ((a & b) | (c & (a | b)));
+  return (rotr<u32>(a, 2) ^ rotr<u32>(a, 13) ^ rotr<u32>(a, 22)) + (b ^ ((a ^ b) & (b ^ c)));
 }
 
 /**
@@ -45,30 +48,39 @@ export function sha256Compress(state: usize, block: usize): void {
   let h: u32 = load<u32>(state, 28);
   let t: u32;
   let k: usize = ROUND_CONSTANTS;
-  // Eight rounds a turn: the names move on instead of the values.
+  // Eight rounds a turn: the names move on instead of the values. What is known before a round is added first, which
+  // leaves fewer words to keep at a time: engines that run out of registers then do not.
   for (let w: usize = HASH_SCHEDULE; w < HASH_SCHEDULE + 256; w += 32) {
-    t = upper(e, f, g, h) + load<u32>(k, 4) + load<u32>(w);
+    h += load<u32>(k, 4) + load<u32>(w);
+    t = h + upper(e, f, g);
     d += t;
     h = t + lower(a, b, c);
-    t = upper(d, e, f, g) + load<u32>(k, 12) + load<u32>(w, 4);
+    g += load<u32>(k, 12) + load<u32>(w, 4);
+    t = g + upper(d, e, f);
     c += t;
     g = t + lower(h, a, b);
-    t = upper(c, d, e, f) + load<u32>(k, 20) + load<u32>(w, 8);
+    f += load<u32>(k, 20) + load<u32>(w, 8);
+    t = f + upper(c, d, e);
     b += t;
     f = t + lower(g, h, a);
-    t = upper(b, c, d, e) + load<u32>(k, 28) + load<u32>(w, 12);
+    e += load<u32>(k, 28) + load<u32>(w, 12);
+    t = e + upper(b, c, d);
     a += t;
     e = t + lower(f, g, h);
-    t = upper(a, b, c, d) + load<u32>(k, 36) + load<u32>(w, 16);
+    d += load<u32>(k, 36) + load<u32>(w, 16);
+    t = d + upper(a, b, c);
     h += t;
     d = t + lower(e, f, g);
-    t = upper(h, a, b, c) + load<u32>(k, 44) + load<u32>(w, 20);
+    c += load<u32>(k, 44) + load<u32>(w, 20);
+    t = c + upper(h, a, b);
     g += t;
     c = t + lower(d, e, f);
-    t = upper(g, h, a, b) + load<u32>(k, 52) + load<u32>(w, 24);
+    b += load<u32>(k, 52) + load<u32>(w, 24);
+    t = b + upper(g, h, a);
     f += t;
     b = t + lower(c, d, e);
-    t = upper(f, g, h, a) + load<u32>(k, 60) + load<u32>(w, 28);
+    a += load<u32>(k, 60) + load<u32>(w, 28);
+    t = a + upper(f, g, h);
     e += t;
     a = t + lower(b, c, d);
     k += 64;

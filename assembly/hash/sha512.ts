@@ -3,14 +3,17 @@
 import { HASH_SCHEDULE } from "../memory";
 import { ROUND_CONSTANTS } from "./constants";
 
-/** Adds what a round takes of the second half of the state (FIPS 180-4, 4.1.3: Σ1 and Ch). Time: constant. */
-function upper(e: u64, f: u64, g: u64, h: u64): u64 {
-  return h + (rotr<u64>(e, 14) ^ rotr<u64>(e, 18) ^ rotr<u64>(e, 41)) + (g ^ (e & (f ^ g)));
+/** What a round takes of the second half of the state but for its last word (FIPS 180-4, 4.1.3: Σ1 and Ch). Time: constant. */
+function upper(e: u64, f: u64, g: u64): u64 {
+  return (rotr<u64>(e, 14) ^ rotr<u64>(e, 18) ^ rotr<u64>(e, 41)) + (g ^ (e & (f ^ g)));
 }
 
-/** Adds what a round takes of the first half of the state (FIPS 180-4, 4.1.3: Σ0 and Maj). Time: constant. */
+/**
+ * What a round takes of the first half of the state (FIPS 180-4, 4.1.3: Σ0 and Maj). Maj is b where a and b agree and c
+ * where they differ; its b ^ c is the a ^ b of the round before. Time: constant.
+ */
 function lower(a: u64, b: u64, c: u64): u64 {
-  return (rotr<u64>(a, 28) ^ rotr<u64>(a, 34) ^ rotr<u64>(a, 39)) + ((a & b) | (c & (a | b)));
+  return (rotr<u64>(a, 28) ^ rotr<u64>(a, 34) ^ rotr<u64>(a, 39)) + (b ^ ((a ^ b) & (b ^ c)));
 }
 
 /**
@@ -45,30 +48,39 @@ export function sha512Compress(state: usize, block: usize): void {
   let h: u64 = load<u64>(state, 56);
   let t: u64;
   let k: usize = ROUND_CONSTANTS;
-  // Eight rounds a turn: the names move on instead of the values.
+  // Eight rounds a turn: the names move on instead of the values. What is known before a round is added first, which
+  // leaves fewer words to keep at a time: engines that run out of registers then do not.
   for (let w: usize = HASH_SCHEDULE; w < HASH_SCHEDULE + 640; w += 64) {
-    t = upper(e, f, g, h) + load<u64>(k) + load<u64>(w);
+    h += load<u64>(k) + load<u64>(w);
+    t = h + upper(e, f, g);
     d += t;
     h = t + lower(a, b, c);
-    t = upper(d, e, f, g) + load<u64>(k, 8) + load<u64>(w, 8);
+    g += load<u64>(k, 8) + load<u64>(w, 8);
+    t = g + upper(d, e, f);
     c += t;
     g = t + lower(h, a, b);
-    t = upper(c, d, e, f) + load<u64>(k, 16) + load<u64>(w, 16);
+    f += load<u64>(k, 16) + load<u64>(w, 16);
+    t = f + upper(c, d, e);
     b += t;
     f = t + lower(g, h, a);
-    t = upper(b, c, d, e) + load<u64>(k, 24) + load<u64>(w, 24);
+    e += load<u64>(k, 24) + load<u64>(w, 24);
+    t = e + upper(b, c, d);
     a += t;
     e = t + lower(f, g, h);
-    t = upper(a, b, c, d) + load<u64>(k, 32) + load<u64>(w, 32);
+    d += load<u64>(k, 32) + load<u64>(w, 32);
+    t = d + upper(a, b, c);
     h += t;
     d = t + lower(e, f, g);
-    t = upper(h, a, b, c) + load<u64>(k, 40) + load<u64>(w, 40);
+    c += load<u64>(k, 40) + load<u64>(w, 40);
+    t = c + upper(h, a, b);
     g += t;
     c = t + lower(d, e, f);
-    t = upper(g, h, a, b) + load<u64>(k, 48) + load<u64>(w, 48);
+    b += load<u64>(k, 48) + load<u64>(w, 48);
+    t = b + upper(g, h, a);
     f += t;
     b = t + lower(c, d, e);
-    t = upper(f, g, h, a) + load<u64>(k, 56) + load<u64>(w, 56);
+    a += load<u64>(k, 56) + load<u64>(w, 56);
+    t = a + upper(f, g, h);
     e += t;
     a = t + lower(b, c, d);
     k += 64;
