@@ -36,6 +36,7 @@ void Mailbox::Post(TaskResult result) {
   {
     std::lock_guard lock(mutex_);
     if (closed_) return;
+    result.num_before = num_taken_ + mail_.finished.size();
     mail_.results.push_back(std::move(result));
     if (std::exchange(awake_, true)) return;
   }
@@ -47,11 +48,18 @@ void Mailbox::Take(Mail& mail, std::size_t max_finished) {
     std::lock_guard lock(mutex_);
     awake_ = false;
     mail.notices.swap(mail_.notices);
-    mail.results.swap(mail_.results);
     if (mail_.finished.size() <= max_finished) {
+      num_taken_ += mail_.finished.size();
       mail.finished.swap(mail_.finished);
+      mail.results.swap(mail_.results);
       return;
     }
+    num_taken_ += max_finished;
+    const auto due = std::ranges::find_if(
+        mail_.results, [this](const TaskResult& result) { return result.num_before > num_taken_; });
+    mail.results.assign(std::make_move_iterator(mail_.results.begin()),
+                        std::make_move_iterator(due));
+    mail_.results.erase(mail_.results.begin(), due);
     const auto end = mail_.finished.begin() + static_cast<std::ptrdiff_t>(max_finished);
     mail.finished.assign(std::make_move_iterator(mail_.finished.begin()),
                          std::make_move_iterator(end));

@@ -35,6 +35,8 @@ struct Notice {
 struct TaskResult {
   std::uint32_t task;
   std::function<void(napi_env env, napi_deferred deferred)> settle;
+  // The ranges put before it, counted from the first of the mailbox; filled in there.
+  std::uint64_t num_before = 0;
 };
 
 struct Mail {
@@ -56,8 +58,9 @@ class Mailbox {
   bool Put(std::vector<Finished>&& finished);
   void Wake();
 
-  // On the JavaScript thread. Takes at most `max_finished` ranges; wakes the loop again for the
-  // rest.
+  // On the JavaScript thread. Takes at most `max_finished` ranges, and wakes the loop again for the
+  // rest. A result comes with or after all ranges that were put before it: who closes a pool is
+  // told of every record by then.
   void Take(Mail& mail, std::size_t max_finished);
   // What comes later is dropped.
   void Close();
@@ -68,6 +71,8 @@ class Mailbox {
   // The loop will look, or someone is about to wake it.
   bool awake_ = false;
   Mail mail_;
+  // Ranges taken so far.
+  std::uint64_t num_taken_ = 0;
   // Waking takes longer than anything else here, and the loop must not find `mutex_` taken then.
   std::mutex async_mutex_;
   uv_async_t* async_;
