@@ -237,9 +237,14 @@ bool Pool::Abandon(Worker& worker, std::vector<Finished>& finished, std::uint32_
   Job& job = batch.jobs[worker.position.load()];
   // The worker may have gone on to a record that has time.
   if (now != 0 && (job.record.deadline == 0 || !HasCome(job.record.deadline, now))) return false;
-  // One that was cancelled is settled already.
-  if (!GiveUp(batch, job, finished) && job.state.load() != JobState::kAbandoned) return false;
+  // Before the job is given up: a thread that ends it just then sees that, and begins no other one,
+  // whose deadline nobody would watch.
   Steal(worker);
+  // One that was cancelled is settled already. Exchanged, not read, so that its thread sees the
+  // above as well.
+  if (!GiveUp(batch, job, finished) && !job.Take(JobState::kAbandoned, JobState::kAbandoned)) {
+    return false;
+  }
   MakeZombie(worker);
   return true;
 }
