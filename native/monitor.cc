@@ -15,7 +15,8 @@ constexpr auto kTick = std::chrono::milliseconds(5);
 constexpr int kQuietTicks = 40;
 // A thread that is this long in one call gives back what else it has claimed.
 constexpr std::uint32_t kStealMs = 20;
-constexpr std::uint32_t kOpenMs = 2'000;
+// A call about a session, open or close, hangs after that.
+constexpr std::uint32_t kSessionMs = 2'000;
 // A call that takes so long, and so many times what others take, does not keep those from the
 // module.
 constexpr double kStuckMs = 100;
@@ -45,7 +46,7 @@ void Pool::RunMonitor() {
     WatchWorkers(now, finished);
     mailbox_->Post(std::move(finished));
     WatchLane(now);
-    bool idle = num_busy_ == 0 && num_zombies_ == 0;
+    bool idle = num_busy_ == 0 && num_in_session_calls_ == 0 && num_zombies_ == 0;
     for (std::size_t c = 0; c < kNumClasses; ++c) {
       const bool saturated = serves_ && queued_[c] > 0;
       idle = idle && queued_[c] == 0;
@@ -103,7 +104,7 @@ void Pool::WatchWorkers(std::uint32_t now, std::vector<Finished>& finished) {
       continue;
     }
     const std::uint32_t since = worker.since_ms;
-    if (worker.opening && HasCome(since + kOpenMs, now)) {
+    if (worker.in_session_call && HasCome(since + kSessionMs, now)) {
       MakeZombie(worker);
       continue;
     }
@@ -153,6 +154,7 @@ void Pool::MakeZombie(Worker& worker) {
     if (std::exchange(worker.stuck, false)) --stuck_[worker.job_class];
     if (--num_busy_ == 0) quiet_.notify_all();
   }
+  if (worker.in_session_call && --num_in_session_calls_ == 0) quiet_.notify_all();
   mailbox_->Post({Event::kZombie, static_cast<double>(num_zombies_), 0});
   if (num_zombies_ >= ThreadCap()) {
     mailbox_->Post({Event::kZombieLimit, static_cast<double>(num_zombies_), 0});

@@ -144,7 +144,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
     bool retire = false;
     // In a module call or between those of one chunk; guarded by mutex_.
     bool busy = false;
-    bool opening = false;
+    // Opens, replaces or closes its session, apart from any chunk; guarded by mutex_.
+    bool in_session_call = false;
     bool zombie = false;
     Class job_class = kSym;
     Range chunk;
@@ -229,7 +230,13 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t Room(std::size_t job_class) const;
   std::uint32_t Demand() const;
   [[nodiscard]] Woken WakeWorkers();
+  // Returns null when there is none, or nothing for it to do.
+  [[nodiscard]] std::shared_ptr<Worker> WakeOneWithSession();
+  bool HasSession(const Worker& worker) const;
   bool StartWorker();
+  // Around what a thread does with its session alone. The mutex is free in between.
+  void BeginSessionCall(Worker& worker);
+  void EndSessionCall(Worker& worker);
   Class Claimable() const;
   std::uint32_t ChunkLen(Class job_class) const;
   std::uint32_t ThreadCap() const;
@@ -345,6 +352,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t num_waking_ = 0;
   std::uint32_t num_zombies_ = 0;
   std::uint32_t num_busy_ = 0;
+  // Threads in calls about their sessions, without zombies.
+  std::uint32_t num_in_session_calls_ = 0;
   std::atomic<std::uint32_t> num_sessions_ = 0;
   std::uint32_t max_workers_;
   static constexpr std::uint32_t kNewSessionsPauseMs = 1'000;

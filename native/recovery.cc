@@ -121,15 +121,20 @@ void Pool::RunRecovery(Lane& lane) {
   }
 }
 
-// Waits until no thread is in a call; those that hang become zombies, and their jobs are lost to
-// them.
+// Waits until no thread is in a call, be it one about its session: the module may be finalised
+// next. Those that hang become zombies, and their jobs are lost to them.
 void Pool::Quiesce(Lane& lane) {
   Lock lock(mutex_);
-  const auto quiet = [&] { return num_busy_ == 0 || lane.abandoned || stop_; };
+  const auto quiet = [&] {
+    return (num_busy_ == 0 && num_in_session_calls_ == 0) || lane.abandoned || stop_;
+  };
   if (!quiet_.wait_for(lock, kQuiesce, quiet)) {
     std::vector<Finished> finished;
-    while (num_busy_ != 0 && !lane.abandoned && !stop_) {
-      for (const auto& worker : workers_) Abandon(*worker, finished);
+    while (!quiet()) {
+      for (const auto& worker : workers_) {
+        if (worker->in_session_call && !worker->zombie) MakeZombie(*worker);
+        Abandon(*worker, finished);
+      }
       mailbox_->Post(std::exchange(finished, {}));
       quiet_.wait_for(lock, std::chrono::milliseconds(1), quiet);
     }

@@ -84,6 +84,24 @@ Pool::Woken Pool::WakeWorkers() {
   return woken;
 }
 
+// Leaves out those whose session must be replaced first: each of them could hang over that as well.
+std::shared_ptr<Pool::Worker> Pool::WakeOneWithSession() {
+  if (Demand() <= num_waking_) return nullptr;
+  const auto found = std::find_if(idle_.rbegin(), idle_.rend(),
+                                  [this](const auto& worker) { return HasSession(*worker); });
+  if (found == idle_.rend()) return nullptr;
+  std::shared_ptr<Worker> worker = *found;
+  idle_.erase(std::next(found).base());
+  worker->woken = true;
+  ++num_waking_;
+  return worker;
+}
+
+bool Pool::HasSession(const Worker& worker) const {
+  const Session& session = worker.session;
+  return session.open && !session.spoilt && session.epoch >= session_floor_;
+}
+
 bool Pool::StartWorker() {
   if (stop_ || num_threads_ >= ThreadCap()) return false;
   // It may have been over for so long that the clock came round.
@@ -152,11 +170,13 @@ void Pool::RunWorker(const std::shared_ptr<Worker>& self) {
       if (!Tell(lock, worker)) Park(lock, self);
       continue;
     }
-    if (!worker.session.open || worker.session.spoilt || worker.session.epoch < session_floor_) {
+    if (!HasSession(worker)) {
       if (Tell(lock, worker)) continue;
-      worker.opening = true;
-      worker.since_ms = now_ms();
+      // It may hang there.
+      const std::shared_ptr<Worker> other = WakeOneWithSession();
+      BeginSessionCall(worker);
       lock.unlock();
+      if (other != nullptr) other->wake.notify_one();
       CK_RV ckr = CKR_OK;
       Function function = Function::kNone;
       bool opened = false;
@@ -165,10 +185,7 @@ void Pool::RunWorker(const std::shared_ptr<Worker>& self) {
         opened = ReplaceSession(worker.session, ckr, function);
       }
       lock.lock();
-      worker.opening = false;
-      if (std::exchange(worker.zombie, false)) {
-        ZombieReturned();
-      }
+      EndSessionCall(worker);
       if (!opened) OpenFailed(lock, worker, ckr, function);
       if (opened) Opened(worker);
       continue;
@@ -190,12 +207,14 @@ void Pool::RunWorker(const std::shared_ptr<Worker>& self) {
     EndChunk(worker, std::move(done));
   }
   Tell(lock, worker);
+  BeginSessionCall(worker);
   lock.unlock();
   {
     InModule inside(mark);
     DropSession(worker.session);
   }
   lock.lock();
+  EndSessionCall(worker);
   std::erase(idle_, self);
   workers_.remove(self);
   --num_threads_;
@@ -205,6 +224,22 @@ void Pool::RunWorker(const std::shared_ptr<Worker>& self) {
 }
 
 // mutex_ is held, here and below.
+void Pool::BeginSessionCall(Worker& worker) {
+  worker.in_session_call = true;
+  worker.since_ms = now_ms();
+  ++num_in_session_calls_;
+}
+
+void Pool::EndSessionCall(Worker& worker) {
+  worker.in_session_call = false;
+  if (std::exchange(worker.zombie, false)) {
+    ZombieReturned();
+    if (num_threads_ > ThreadCap()) worker.retire = true;
+  } else if (--num_in_session_calls_ == 0) {
+    quiet_.notify_all();
+  }
+}
+
 void Pool::EndChunk(Worker& worker, ChunkDone done) {
   const Class job_class = worker.job_class;
   if (!worker.stolen) Requeue(std::move(done.rest));
