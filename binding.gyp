@@ -65,6 +65,12 @@
       "libraries": ["-ldl"],
     },
     {
+      "target_name": "preload",
+      "type": "loadable_module",
+      "sources": ["test/native/preload.cc"],
+      "libraries": ["-ldl"],
+    },
+    {
       "target_name": "c_loop",
       "sources": ["test/native/c_loop.cc"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

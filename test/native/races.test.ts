@@ -2,96 +2,113 @@
 
 import { createDecipheriv, randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { PoolOptions, ResolvedKey } from "../../src/engines/hsm/addon.ts";
-import { EVENT, IV_MODE, OP, REASON, RING, STATUS } from "../../src/engines/hsm/record.ts";
-import { requireModule, startModule, type TestModule, whyNot } from "../support/hsm-modules.ts";
+import { describe, expect, test } from "vitest";
+import type { ResolvedKey } from "../../src/engines/hsm/addon.ts";
+import { EVENT, FLAG, IV_MODE, OP, REASON, RING, STATUS } from "../../src/engines/hsm/record.ts";
+import { requireModule, startModule } from "../support/hsm-modules.ts";
 import { CKA, CKM, CKO, Driver, type Outcome, P256, text, yes } from "../support/native-pool.ts";
-import { type Shim, shimOver } from "../support/shim.ts";
+import { canPreload, playPreloaded } from "../support/preloaded.ts";
+import { isDone, type ReadyPool, shimmedPools } from "../support/shimmed-pool.ts";
 
 const DEVICE_ERROR = 0x30;
-const KEY = randomBytes(32);
 
-let token: TestModule | undefined;
-let driver: Driver | undefined;
-let shim: Shim | undefined;
-let shims = 0;
-
-beforeAll(async () => {
-  if (whyNot("softhsm") !== undefined) return;
-  token = startModule("softhsm");
-  const maker = new Driver(token);
-  await maker.pool.open();
-  await maker.importAes("key", KEY);
-  await maker.close();
-});
-
-afterEach(async () => {
-  shim?.calm();
-  await driver?.close(500);
-  driver = undefined;
-});
-
-afterAll(() => token?.dispose());
-
-type Skip = (reason: string) => void;
-
-/** Opens a pool on a shim of its own and makes it run some records, so that threads and sessions are there. */
-async function ready(
-  skip: Skip,
-  { records = 8, ...options }: Partial<PoolOptions> & { records?: number } = {},
-): Promise<{ driver: Driver; shim: Shim; key: ResolvedKey }> {
-  requireModule(skip, "softhsm");
-  if (token === undefined) throw new Error("there is no token");
-  shim = shimOver(token, `races-${++shims}`);
-  driver = new Driver(shim, options);
-  await driver.pool.open();
-  const opened = driver;
-  const key = await opened.find("key", CKO.SECRET_KEY);
-  await opened.run(Array.from({ length: records }, () => opened.encrypt(key, randomBytes(16))));
-  return { driver: opened, shim, key };
-}
-
-const isDone = ({ status, ckr }: Outcome): boolean => status === STATUS.DONE && ckr === 0;
+const pools = shimmedPools();
 
 describe("a thread that cannot have a session", () => {
+  const TWO_THREADS = { maxSessions: 2, limits: { sym: { min: 2, max: 2 } } };
   const cannotOpen = (times: number) => ({ action: "failBefore", argument: DEVICE_ERROR, times }) as const;
 
-  test("leaves its record to one that waits with a session", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, { maxSessions: 2, limits: { sym: { min: 2, max: 2 } } });
+  /** Makes so many records last so long that each of the threads takes one. */
+  const runAtOnce = async ({ driver, shim, key }: ReadyPool, records: number, flags: number = FLAG.RETRY) => {
     shim.set({ finalUs: 20_000 });
-    await driver.run(Array.from({ length: 16 }, () => driver.encrypt(key, randomBytes(8))));
+    const requests = Array.from({ length: records }, () => driver.encrypt(key, randomBytes(8), { flags }));
+    const outcomes = await driver.run(requests);
     shim.set({ finalUs: 0 });
+    // Until all of them rest.
     await sleep(50);
-    shim.rule("C_Encrypt", { action: "failBefore", argument: DEVICE_ERROR, first: 1, times: 1 });
-    shim.rule("C_OpenSession", cannotOpen(3));
-    await driver.runOne(driver.encrypt(key, randomBytes(8)));
+    return outcomes;
+  };
+
+  test("leaves its record to one that waits", async ({ skip }) => {
+    const pool = await pools.ready(skip, TWO_THREADS);
+    const { driver, shim, key } = pool;
+    await runAtOnce(pool, 16);
+    // Neither has one in order then, so neither is woken before the other one ends.
+    shim.rule("C_Encrypt", { action: "failAfter", argument: DEVICE_ERROR, times: 2 });
+    const failed = await runAtOnce(pool, 2, 0);
+    expect(failed.map(({ ckr }) => ckr)).toEqual([DEVICE_ERROR, DEVICE_ERROR]);
+    const refused = shim.rule("C_OpenSession", cannotOpen(1));
     const outcome = await driver.runOne(
       driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 3000 }),
     );
+    expect(refused()).toBe(1);
     expect(isDone(outcome)).toBe(true);
   });
 
-  test("tries again where all others hang", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, {
-      maxSessions: 2,
-      limits: { sym: { min: 2, max: 2 } },
-      records: 1,
-    });
-    shim.rule("C_Encrypt", { action: "hang", times: 1 });
-    await driver.runOne(driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 50 }));
-    await sleep(50);
-    shim.rule("C_OpenSession", cannotOpen(1));
+  test("and hangs over it leaves its record at once to one that has a session", async ({ skip }) => {
+    const pool = await pools.ready(skip, TWO_THREADS);
+    const { driver, shim, key } = pool;
+    await runAtOnce(pool, 16);
+    // The thread that ran last is the first to be woken.
+    shim.rule("C_Encrypt", { action: "failAfter", argument: DEVICE_ERROR, times: 1 });
+    const failed = await driver.runOne(driver.encrypt(key, randomBytes(8), { flags: 0 }));
+    expect(failed.ckr).toBe(DEVICE_ERROR);
+    const hanging = shim.rule("C_OpenSession", { action: "hang", times: 1 });
+    // Before the two seconds are over after which it is given up.
     const outcome = await driver.runOne(
-      driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 3000 }),
+      driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 1500 }),
     );
+    expect(hanging()).toBe(1);
     expect(isDone(outcome)).toBe(true);
+  });
+
+  describe("where all others hang", () => {
+    const hangOne = async ({ driver, shim, key }: ReadyPool) => {
+      shim.rule("C_Encrypt", { action: "hang", times: 1 });
+      const deadline = driver.pool.now() + 50;
+      const hanging = await driver.runOne(driver.encrypt(key, randomBytes(8), { deadline }));
+      expect(hanging.kind).toBe(RING.TIMED_OUT);
+      expect(driver.stats()[5]).toBe(1);
+    };
+
+    test("tries three times and then says so", async ({ skip }) => {
+      const pool = await pools.ready(skip, { ...TWO_THREADS, warmUp: 1 });
+      const { driver, shim, key } = pool;
+      await hangOne(pool);
+      const refused = shim.rule("C_OpenSession", cannotOpen(0));
+      const outcome = await driver.runOne(
+        driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 3000 }),
+      );
+      expect(outcome).toMatchObject({
+        status: STATUS.NOT_SENT,
+        reason: REASON.SESSION,
+        ckr: DEVICE_ERROR,
+      });
+      expect(refused()).toBe(3);
+    });
+
+    test("is followed by another one at once, though a session was refused just now", async ({ skip }) => {
+      const pool = await pools.ready(skip, { ...TWO_THREADS, warmUp: 1 });
+      const { driver, shim, key } = pool;
+      const refused = shim.rule("C_OpenSession", cannotOpen(1));
+      expect((await runAtOnce(pool, 2)).every(isDone)).toBe(true);
+      expect(refused()).toBe(1);
+      await hangOne(pool);
+      // Before the second is over in which no more sessions are asked for.
+      const outcome = await driver.runOne(
+        driver.encrypt(key, randomBytes(8), { deadline: driver.pool.now() + 600 }),
+      );
+      expect(isDone(outcome)).toBe(true);
+    });
   });
 });
 
 describe("a thread that hangs while it asks after its session", () => {
   test("keeps nothing back that was finished before", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, { maxSessions: 1, limits: { sym: { min: 1, max: 1 } } });
+    const { driver, shim, key } = await pools.ready(skip, {
+      maxSessions: 1,
+      limits: { sym: { min: 1, max: 1 } },
+    });
     shim.rule("C_Encrypt", { action: "failBefore", argument: 0xb3, first: 6, times: 1 });
     shim.rule("C_GetSessionInfo", { action: "hang", times: 1 });
     const deadline = driver.pool.now() + 1000;
@@ -108,7 +125,7 @@ describe("a thread that hangs while it asks after its session", () => {
 describe("a record that was given up", () => {
   test("is told of before its slot is released, also when its call returns just then", async ({ skip }) => {
     const threads = 48;
-    const { driver, shim, key } = await ready(skip, {
+    const { driver, shim, key } = await pools.ready(skip, {
       maxSessions: 64,
       maxZombies: 64,
       limits: { sym: { min: threads, max: threads } },
@@ -132,7 +149,7 @@ describe("a record that was given up", () => {
 
 describe("a thread that was given up", () => {
   test("on its way into the module keeps nothing of what it had done before", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, { limits: { sym: { min: 1, max: 1 } } });
+    const { driver, shim, key } = await pools.ready(skip, { limits: { sym: { min: 1, max: 1 } } });
     // On a busy machine the time of record 4 may be up before it begins.
     let outcomes: Outcome[] = [];
     for (let attempt = 0; attempt < 8 && outcomes[4]?.kind !== RING.TIMED_OUT; attempt++) {
@@ -154,11 +171,29 @@ describe("a thread that was given up", () => {
     expect(outcomes[4]?.kind).toBe(RING.TIMED_OUT);
     expect(driver.stats()[5]).toBe(1);
   });
+
+  test.runIf(canPreload)("begins no other record, whose deadline nobody would see to", async ({ skip }) => {
+    const play = () => {
+      const { shim } = pools.make(skip);
+      // After those with which the child begins; what one rule takes the other one does not count.
+      shim.rule("C_GenerateRandom", { action: "sleep", argument: 6000, first: 961, times: 1 });
+      shim.rule("C_GenerateRandom", { action: "hang", first: 961, times: 1 });
+      return playPreloaded(shim, "nextRecord");
+    };
+    const given: Awaited<ReturnType<typeof play>>[] = [];
+    // The first record may end before it is given up, and who comes first then is chance all the same.
+    for (let attempt = 0; attempt < 10 && given.length < 2; attempt++) {
+      const outcome = await play();
+      if (outcome.told[0]?.[0] === RING.TIMED_OUT) given.push(outcome);
+    }
+    const expected = { told: [[RING.TIMED_OUT, RING.RELEASED], [RING.TIMED_OUT]], wasLate: true };
+    expect(given).toEqual([expected, expected]);
+  });
 });
 
 describe("calls that hang", () => {
   test("leave the last thread to others, however many of them wait", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, { maxSessions: 3 });
+    const { driver, shim, key } = await pools.ready(skip, { maxSessions: 3 });
     const before = shim.calls("C_Encrypt");
     shim.rule("C_Encrypt", { action: "hang" });
     const hanging = driver.submit(Array.from({ length: 12 }, () => driver.encrypt(key, randomBytes(8))));
@@ -179,13 +214,9 @@ describe("calls that hang", () => {
 
 describe("a PIN that two threads ask for", () => {
   test("is asked for once, and both go on with it", async ({ skip }) => {
-    requireModule(skip, "softhsm");
-    if (token === undefined) throw new Error("there is no token");
-    const over = shimOver(token, `races-${++shims}`);
-    shim = over;
     let questions = 0;
     let holds = false;
-    const opened: Driver = new Driver(over, {
+    const { driver: opened, shim: over } = pools.make(skip, {
       limits: { ec: { min: 2, max: 2 } },
       onEvent: (code) => {
         if (code !== EVENT.PIN_NEEDED) return;
@@ -193,7 +224,6 @@ describe("a PIN that two threads ask for", () => {
         if (!holds) opened.pool.providePin(over.pin());
       },
     });
-    driver = opened;
     await opened.pool.open();
     const names = [[CKA.TOKEN, yes()] as const, [CKA.ID, text("careful")] as const];
     await opened.pool.generateKeyPair(
@@ -254,7 +284,7 @@ describe("a message operation that stays set up", () => {
 
 describe("the clock of records, which comes round after 49 days", () => {
   test("ends no record early and none late", async ({ skip }) => {
-    const { driver, shim, key } = await ready(skip, { clockStartMs: 2 ** 32 - 1500, maxSessions: 4 });
+    const { driver, shim, key } = await pools.ready(skip, { clockStartMs: 2 ** 32 - 1500, maxSessions: 4 });
     const begun = driver.pool.now();
     expect(begun).toBeLessThan(2 ** 32);
     // Beyond the end, in which time it is done; and just beyond it, when it hangs.
@@ -279,7 +309,7 @@ describe("the clock of records, which comes round after 49 days", () => {
     const plain = randomBytes(20);
     const later = await driver.runOne(driver.encrypt(key, plain, { deadline: driver.pool.now() + 5000 }));
     expect(isDone(later)).toBe(true);
-    const decipher = createDecipheriv("aes-256-gcm", KEY, later.iv);
+    const decipher = createDecipheriv("aes-256-gcm", pools.material, later.iv);
     decipher.setAuthTag(later.output.subarray(-16));
     expect(Buffer.concat([decipher.update(later.output.subarray(0, -16)), decipher.final()])).toEqual(plain);
   });
