@@ -1,4 +1,5 @@
-// The end of a pool. On a thread of its own, since the lane may hang.
+// The end of a pool. On a thread of its own, since the lane may hang; it is there from the
+// beginning, since the system may have none left at the end.
 
 #include <chrono>
 #include <thread>
@@ -13,6 +14,67 @@ namespace {
 constexpr auto kGrace = std::chrono::milliseconds(500);
 
 }  // namespace
+
+void Pool::Close(std::uint32_t task, std::uint32_t drain_ms) {
+  Lock lock(mutex_);
+  if (state_ == State::kNew) EndUnopened();
+  if (state_ == State::kClosed) {
+    Fulfil(task, nullptr);
+    return;
+  }
+  closing_.push_back(task);
+  if (state_ == State::kClosing) return;
+  state_ = State::kClosing;
+  drain_ms_ = drain_ms;
+  closer_wake_.notify_one();
+}
+
+void Pool::Abandon() {
+  mailbox_->Close();
+  pins_.Close();
+  Lock lock(mutex_);
+  if (state_ == State::kNew) EndUnopened();
+  if (state_ >= State::kClosing) return;
+  state_ = State::kClosing;
+  closer_wake_.notify_one();
+}
+
+// mutex_ is held, here and in StartCloser. There may be threads all the same, if one of those that
+// opening takes could not be had.
+void Pool::EndUnopened() {
+  state_ = State::kClosed;
+  stop_ = true;
+  monitor_wake_.notify_one();
+  closer_wake_.notify_one();
+}
+
+bool Pool::StartCloser() {
+  if (!closer_runs_) closer_runs_ = StartThread([this] { RunCloser(); });
+  return closer_runs_;
+}
+
+void Pool::RunCloser() {
+  std::uint32_t drain_ms = 0;
+  {
+    Lock lock(mutex_);
+    closer_wake_.wait(lock, [this] { return state_ >= State::kClosing; });
+    if (state_ == State::kClosed) return;
+    drain_ms = drain_ms_;
+  }
+  CloseNow(drain_ms);
+}
+
+// mutex_ is held. Takes their jobs from all threads that are in calls. One may be just about to
+// begin its job, which cannot be taken before that.
+void Pool::AbandonAll(Lock& lock) {
+  const auto quiet = [this] { return num_busy_ == 0; };
+  while (!quiet()) {
+    std::vector<Finished> finished;
+    for (const auto& worker : workers_) Abandon(*worker, finished);
+    mailbox_->Post(std::move(finished));
+    quiet_.wait_for(lock, std::chrono::milliseconds(1), quiet);
+  }
+}
 
 void Pool::CloseNow(std::uint32_t drain_ms) {
   Lock lock(mutex_);
@@ -31,12 +93,10 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   quiet_.wait_for(lock, kGrace, [&] { return num_busy_ == 0; });
   // What was claimed and not begun came back meanwhile.
   FailQueued(Reason::kClosed, CKR_OK, Function::kNone);
-  std::vector<Finished> finished;
-  for (const auto& worker : workers_) Abandon(*worker, finished);
-  FailQueued(Reason::kClosed, CKR_OK, Function::kNone);
-  mailbox_->Post(std::move(finished));
-  stop_ = true;
   serves_ = false;
+  AbandonAll(lock);
+  FailQueued(Reason::kClosed, CKR_OK, Function::kNone);
+  stop_ = true;
   pins_.Close();
   for (const auto& worker : workers_) worker->wake.notify_one();
   monitor_wake_.notify_one();
@@ -51,9 +111,16 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   const auto gone = [&] { return workers_.empty() && num_lanes_ == 0; };
   quiet_.wait_for(lock, kGrace, gone);
   const bool clean = gone();
-  if (lane != nullptr && !clean && lane->task) {
-    Reject(*lane->task, {"The pool is closed", {}, {}, "closed"});
+  // The monitor has ended: nobody else looks after what threads that hang had done before.
+  std::vector<Finished> finished;
+  for (const auto& worker : workers_) TakeFinished(*worker, finished);
+  mailbox_->Post(std::move(finished));
+  if (lane != nullptr && !clean) {
+    const Failure closed{"The pool is closed", {}, {}, "closed"};
+    if (lane->task) Reject(*lane->task, closed);
     lane->task.reset();
+    for (const Task& task : lane->tasks) Reject(task.id, closed);
+    lane->tasks.clear();
     lane->abandoned = true;
   }
   const bool close_anchor = clean && std::exchange(anchor_open_, false) && use_ != nullptr &&

@@ -16,6 +16,8 @@ constexpr std::uint32_t kLongestRecoveryPauseMs = 1'000;
 // A history takes 64 KiB once the token has made an IV for its key.
 constexpr std::size_t kMaxUses = 1'024;
 
+Failure NoThread() { return {"No thread could be started", {}, {}, "busy"}; }
+
 }  // namespace
 
 void Pool::Reject(std::uint32_t task, Failure failure) {
@@ -67,16 +69,22 @@ void Pool::AddTaskLocked(Task task) {
     Reject(task.id, RefusalNow());
     return;
   }
-  StartLane();
+  if (!StartLane()) {
+    Reject(task.id, NoThread());
+    return;
+  }
   lane_->tasks.push_back(std::move(task));
   lane_->wake.notify_one();
   WakeMonitor();
 }
 
-void Pool::StartLane() {
-  if (lane_ != nullptr) return;
-  lane_ = std::make_shared<Lane>();
-  if (StartThread([this, lane = lane_] { RunLane(lane); })) ++num_lanes_;
+bool Pool::StartLane() {
+  if (lane_ != nullptr) return true;
+  const auto lane = std::make_shared<Lane>();
+  if (!StartThread([this, lane] { RunLane(lane); })) return false;
+  lane_ = lane;
+  ++num_lanes_;
+  return true;
 }
 
 void Pool::Run(std::uint32_t task, bool repeatable, Work work) {
@@ -89,12 +97,15 @@ void Pool::Open(std::uint32_t task) {
     Reject(task, {"The pool was opened before", {}, {}, "bad-argument"});
     return;
   }
+  WakeMonitor();
+  if (!monitor_runs_ || !StartCloser() || !StartLane()) {
+    Reject(task, NoThread());
+    return;
+  }
   state_ = State::kOpening;
   waiting_.push_back({task, true});
   recovery_wanted_ = true;
-  StartLane();
   lane_->wake.notify_one();
-  WakeMonitor();
 }
 
 void Pool::Recover(std::uint32_t task) {
@@ -105,13 +116,16 @@ void Pool::Recover(std::uint32_t task) {
     Reject(task, RefusalNow());
     return;
   }
+  if (!StartLane()) {
+    Reject(task, NoThread());
+    return;
+  }
   waiting_.push_back({task, false});
   if (recovery_wanted_ || state_ == State::kRecovering) return;
   cause_ckr_ = CKR_OK;
   cause_function_ = Function::kNone;
   recovery_pause_ms_ = 0;
   recovery_wanted_ = true;
-  StartLane();
   lane_->wake.notify_one();
   WakeMonitor();
 }
@@ -129,8 +143,14 @@ void Pool::WantRecoveryLocked(CK_RV ckr, Function function) {
   // Nobody begins another job; RunRecovery waits for those that run.
   state_ = State::kRecovering;
   serves_ = false;
-  StartLane();
-  lane_->wake.notify_one();
+  // Without a thread for it the monitor tries again.
+  if (StartLane()) lane_->wake.notify_one();
+  WakeMonitor();
+}
+
+// mutex_ is held. From now on the lane may hang; meanwhile the monitor may have gone to sleep.
+void Pool::Watch(Lane& lane) {
+  lane.since_ms = now_ms();
   WakeMonitor();
 }
 
@@ -156,7 +176,7 @@ void Pool::RunLane(const std::shared_ptr<Lane>& lane) {
       if (worked_.exchange(false)) recovery_pause_ms_ = 10;
       recovery_wanted_ = false;
       lane->recovering = true;
-      lane->since_ms = now_ms();
+      Watch(*lane);
       lock.unlock();
       RunRecovery(*lane);
       lock.lock();
@@ -171,7 +191,7 @@ void Pool::RunLane(const std::shared_ptr<Lane>& lane) {
       continue;
     }
     lane->task = task.id;
-    lane->since_ms = now_ms();
+    Watch(*lane);
     lock.unlock();
     RunTask(*lane, std::move(task));
     lock.lock();
@@ -258,34 +278,6 @@ std::shared_ptr<KeyUse> Pool::UseOf(const Key& key) {
   auto& use = uses_[std::move(name)];
   if (use == nullptr) use = std::make_shared<KeyUse>();
   return use;
-}
-
-void Pool::Close(std::uint32_t task, std::uint32_t drain_ms) {
-  Lock lock(mutex_);
-  if (state_ == State::kNew || state_ == State::kClosed) {
-    state_ = State::kClosed;
-    Fulfil(task, nullptr);
-    return;
-  }
-  if (state_ == State::kClosing) {
-    closing_.push_back(task);
-    return;
-  }
-  state_ = State::kClosing;
-  closing_.push_back(task);
-  if (!StartThread([this, drain_ms] { CloseNow(drain_ms); })) {
-    closing_.clear();
-    Reject(task, {"No thread could be started", {}, {}, "busy"});
-  }
-}
-
-void Pool::Abandon() {
-  mailbox_->Close();
-  pins_.Close();
-  Lock lock(mutex_);
-  if (state_ == State::kNew || state_ >= State::kClosing) return;
-  state_ = State::kClosing;
-  StartThread([this] { CloseNow(0); });
 }
 
 }  // namespace keyplane

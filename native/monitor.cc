@@ -56,7 +56,10 @@ void Pool::RunMonitor() {
         if (serves_) WakeWorkers().Notify();
       }
     }
-    const bool lane_idle = lane_ == nullptr || lane_->since_ms == 0;
+    // The lane hung when the recovery was asked for, or the system had no thread for another one.
+    const bool lacks_lane = recovery_wanted_ && lane_ == nullptr && state_ < State::kClosing;
+    if (lacks_lane) StartLane();
+    const bool lane_idle = lane_ == nullptr ? !lacks_lane : lane_->since_ms == 0;
     quiet = idle && lane_idle ? quiet + 1 : 0;
     if (quiet >= kQuietTicks) {
       monitor_sleeps_ = true;

@@ -2,9 +2,9 @@
 //
 // Threads: the JavaScript thread submits and takes mail; workers, each with one session, run
 // records; the lane runs what changes state (login, key lookup, key generation), one task at a
-// time, on the anchor session; the monitor sees to deadlines and to calls that hang. A thread whose
-// call hangs past its deadline is a zombie: it is left alone until the call returns, and another
-// one takes its place.
+// time, on the anchor session; the monitor sees to deadlines and to calls that hang; the closer
+// waits for the end. A thread whose call hangs past its deadline is a zombie: it is left alone
+// until the call returns, and another one takes its place.
 //
 // Login epochs: a lost session, login or handle starts a recovery on the lane. It stops the
 // workers, finds the token, logs in, finds every key again and begins a new epoch. Handles of an
@@ -280,7 +280,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // lane.cc: tasks.
   void AddTask(Task task);
   void AddTaskLocked(Task task);
-  void StartLane();
+  // Returns false if there is none and the system has no thread for one.
+  bool StartLane();
+  void Watch(Lane& lane);
   void RunLane(const std::shared_ptr<Lane>& lane);
   void RunTask(Lane& lane, Task task);
   std::shared_ptr<KeyUse> UseOf(const Key& key);
@@ -290,6 +292,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // recovery.cc: the login and what hangs on it.
   void RunRecovery(Lane& lane);
   void Quiesce(Lane& lane);
+  bool AnyoneHangs();
   void Connect(Lane& lane, bool opening);
   void FindToken(Lane& lane, bool opening);
   void OpenModule();
@@ -302,7 +305,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void StillOurs(Lane& lane);
 
   // close.cc
+  void EndUnopened();
+  bool StartCloser();
+  void RunCloser();
   void CloseNow(std::uint32_t drain_ms);
+  void AbandonAll(Lock& lock);
   void Reject(std::uint32_t task, Failure failure);
   void Fulfil(std::uint32_t task, MakeValue make);
   Failure RefusalNow() const;
@@ -372,6 +379,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   std::vector<Waiting> waiting_;
   std::vector<std::uint32_t> closing_;
+  bool closer_runs_ = false;
+  std::condition_variable closer_wake_;
+  std::uint32_t drain_ms_ = 0;
   bool recovery_wanted_ = false;
   CK_RV cause_ckr_ = CKR_OK;
   Function cause_function_ = Function::kNone;

@@ -105,7 +105,7 @@ void Pool::RunRecovery(Lane& lane) {
       StillOurs(lane);
       Jitter();
       // Modules look for tokens when they are initialised.
-      module.Reinitialize(module.generation(), true);
+      if (!AnyoneHangs()) module.Reinitialize(module.generation(), true);
     }
   } catch (const LaneAbandoned&) {
     return;
@@ -140,6 +140,12 @@ void Pool::Quiesce(Lane& lane) {
     }
   }
   if (lane.abandoned) throw LaneAbandoned();
+}
+
+// Tells whether a thread may be in the module for good: then it must not be finalised.
+bool Pool::AnyoneHangs() {
+  Lock lock(mutex_);
+  return num_zombies_ != 0 || num_lanes_ > 1;
 }
 
 void Pool::OpenModule() {
@@ -224,7 +230,7 @@ void Pool::FindToken(Lane& lane, bool opening) {
         continue;
       }
       // A token that came back may show only after that.
-      if (error.reason() == "token-not-found" && !opening && attempt == 0 && num_zombies_ == 0 &&
+      if (error.reason() == "token-not-found" && !opening && attempt == 0 && !AnyoneHangs() &&
           module.Reinitialize(generation, true)) {
         continue;
       }
@@ -267,7 +273,10 @@ void Pool::LogIn(Lane& lane, CK_SESSION_HANDLE session) {
   lane.mark->Leave();
   const std::shared_ptr<Pin> pin = pins_.Ask([this] { mailbox_->Post({Event::kPinNeeded, 0, 0}); });
   lane.mark->Enter();
-  lane.since_ms = now_ms();
+  {
+    Lock lock(mutex_);
+    Watch(lane);
+  }
   StillOurs(lane);
   if (pin == nullptr || pin->refused) {
     throw LoginRefused("Nobody gave the PIN of the token", "locked");

@@ -1,0 +1,99 @@
+/** Closes native pools in bad moments: every record and every task settles once, and before the close does. */
+
+import { afterEach, describe, expect, test } from "vitest";
+import { OP, RING } from "../../src/engines/hsm/record.ts";
+import { loadCLoop } from "../support/c-loop.ts";
+import type { Driver } from "../support/native-pool.ts";
+import { canPreload, playPreloaded } from "../support/preloaded.ts";
+import { type Shimmed, shimmedPools } from "../support/shimmed-pool.ts";
+
+const pools = shimmedPools();
+let left: Shimmed | undefined;
+
+// A pool with a call that hangs leaves the module initialised, which the next one wants to be its own.
+afterEach(async () => {
+  left?.shim.calm();
+  if (left !== undefined) await expect.poll(() => left?.driver.stats()[7]).toBe(0);
+  if (left !== undefined) loadCLoop().finalize(left.shim.library);
+  left = undefined;
+});
+
+/** Records that take random bytes, all into one place, in an arena of their own. */
+function randomArena({ pool }: Driver, records: number): number {
+  const { id, buffer } = pool.createArena(records, 64);
+  const view = new DataView(buffer);
+  for (let i = 0; i < records; i++) {
+    view.setUint8(64 * i, OP.RANDOM);
+    view.setUint32(64 * i + 40, 64 * records, true);
+    view.setUint32(64 * i + 44, 16, true);
+  }
+  return id;
+}
+
+describe("a pool that is closed", () => {
+  test("has told of each record by then, of more than the ring holds too", async ({ skip }) => {
+    const records = 9000;
+    const settled = new Uint8Array(records);
+    const made = pools.make(skip, {
+      maxSessions: 1,
+      onDrain: (count) => {
+        const { ring } = made.driver.pool;
+        for (let i = 0; i < count; i++) {
+          const first = ring[3 * i + 1] ?? 0;
+          const tail = ring[3 * i + 2] ?? 0;
+          if (tail >>> 24 === RING.RELEASED) continue;
+          for (let record = first; record < first + (tail & 0xffffff); record++) {
+            settled[record] = (settled[record] ?? 0) + 1;
+          }
+        }
+      },
+    });
+    left = made;
+    const { driver, shim } = made;
+    await driver.pool.open();
+    const arena = randomArena(driver, records);
+    shim.rule("C_GenerateRandom", { action: "hang" });
+    // Downwards, so that no two of them make one range.
+    for (let record = records - 1; record >= 0; record--) {
+      expect(driver.pool.submit(arena, record, 1)).toBe(0);
+    }
+    const closed = driver.close(0);
+    // Meanwhile all of it comes, and so does the end.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);
+    await closed;
+    expect(settled.filter((times) => times !== 1)).toHaveLength(0);
+  });
+
+  test("ends the task that hangs, and those behind it", async ({ skip }) => {
+    const made = await pools.ready(skip);
+    left = made;
+    const { driver, shim } = made;
+    const before = shim.calls("C_GetMechanismList");
+    shim.rule("C_GetMechanismList", { action: "hang" });
+    const tasks = [driver.pool.mechanisms(), driver.pool.sessionState(), driver.pool.tokenInfo()];
+    const ended = Promise.allSettled(tasks);
+    await expect.poll(() => shim.calls("C_GetMechanismList") - before).toBe(1);
+    await driver.close(0);
+    const late = new Promise<never>((_, reject) => {
+      setTimeout(reject, 1000, new Error("a task is left"));
+    });
+    for (const outcome of await Promise.race([ended, late])) {
+      expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "closed" } });
+    }
+  });
+
+  test.runIf(canPreload)(
+    "needs no thread that the system may refuse; opening does, and says so",
+    async ({ skip }) => {
+      const { shim } = pools.make(skip);
+      shim.rule("C_GenerateRandom", { action: "hang" });
+      expect(await playPreloaded(shim, "noThreads")).toEqual({
+        closed: "none",
+        settled: 64,
+        again: "none",
+        refused: "busy",
+        neverOpen: "none",
+      });
+    },
+  );
+});
