@@ -1,6 +1,7 @@
-/** Keeps the wasm engines of a realm, one a variant, and which variants the runtime refused. */
+/** Keeps the wasm engines of a realm, one a variant, and which variants the runtime refuses for good. */
 
 import type { LoadingEngine } from "../engines/choose-engine.ts";
+import { mayPass } from "../engines/wasm/module.ts";
 import { KmsError } from "../errors.ts";
 import type { EngineVariant } from "./platform.ts";
 
@@ -15,7 +16,7 @@ export class WasmEngines {
   readonly #outcomes: WeakMap<object, Map<string, Outcome>> = new WeakMap();
 
   /**
-   * Gives the engine of a variant, made when it is first asked for.
+   * Gives the engine of a variant, made when it is first asked for, and again where memory was short then.
    *
    * @throws KmsError what making it ended in, `Rejected.UnsupportedOperation` each time
    */
@@ -33,7 +34,7 @@ export class WasmEngines {
     try {
       outcome = { engine: make() };
     } catch (error) {
-      if (!isUnsupported(error)) throw error;
+      if (!isUnsupported(error) || mayPass(error)) throw error;
       outcome = { error };
     }
     ofModules.set(id, outcome);

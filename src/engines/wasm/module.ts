@@ -92,8 +92,10 @@ export class ModuleLoader<Kernel> {
     if (build === "relaxed" && relaxedSimd === "off") return false;
     const { isSupported } = this.#facts;
     // Instructions that were there once stay; those that were not may come with a flag.
-    this.#instructions[build] ||=
-      isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build));
+    this.#instructions[build] ||= refusedWith(
+      REFUSED,
+      () => isSupported(build) || (relaxedSimd === "force" && allowRelaxedSimd() && isSupported(build)),
+    );
     return this.#instructions[build];
   }
 
@@ -139,7 +141,12 @@ export class ModuleLoader<Kernel> {
     return kernel;
   }
 
-  /** Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong. */
+  /**
+   * Returns the kernels of a vector build; undefined where the runtime cannot compile it or its answers are wrong, which is
+   * so for good.
+   *
+   * @throws KmsError `Rejected.UnsupportedOperation` where memory is short just now
+   */
   #vectorBuild(build: "simd" | "relaxed", source: BuildSource, force: boolean): Kernel | undefined {
     // A module that is compiled has its instructions; the probe would need to compile, which its host may refuse.
     const isCompiled = typeof source !== "string";
@@ -147,27 +154,34 @@ export class ModuleLoader<Kernel> {
     try {
       const kernel = this.#instantiate(compile(source));
       return this.#facts.answersRightly(kernel) ? kernel : undefined;
-    } catch {
+    } catch (error) {
+      if (mayPass(error)) throw error;
       return undefined;
     }
   }
 
   #instantiate(module: WebAssembly.Module): Kernel {
-    ensure(
-      WebAssembly.Module.imports(module).length === 0,
-      "InvalidParameter",
-      "wasm must be a module of the Keyplane kernels, which imports nothing.",
-    );
-    let exports: WebAssembly.Exports;
-    try {
-      exports = new WebAssembly.Instance(module).exports;
-    } catch (cause) {
-      throw new KmsError("Rejected.UnsupportedOperation", "This runtime refuses the WebAssembly module.", {
-        cause,
-      });
-    }
+    // They import nothing.
+    ensure(WebAssembly.Module.imports(module).length === 0, "InvalidParameter", FOREIGN);
+    const { exports } = refusedWith(REFUSED, () => new WebAssembly.Instance(module));
     return this.#facts.bind(exports, module);
   }
+}
+
+const REFUSED = "This runtime refuses the WebAssembly module.";
+
+/** Does work that the runtime may refuse. @throws KmsError `Rejected.UnsupportedOperation` with what it said as the cause */
+function refusedWith<T>(message: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw new KmsError("Rejected.UnsupportedOperation", message, { cause });
+  }
+}
+
+/** Tells whether an error is a want of memory (or, in browsers, of instances), which another attempt may not meet. */
+export function mayPass(error: unknown): boolean {
+  return (error as KmsError).cause instanceof RangeError;
 }
 
 function ensureWebAssembly(): void {
@@ -194,16 +208,11 @@ export function bestModule<Kernel>(loader: ModuleLoader<Kernel>): WebAssembly.Mo
 /** Compiles a build. @throws KmsError `Rejected.UnsupportedOperation` where the runtime refuses */
 function compile(source: BuildSource): WebAssembly.Module {
   if (typeof source !== "string") return source;
-  try {
-    return new WebAssembly.Module(decodeHex(source));
-  } catch (cause) {
-    throw new KmsError(
-      "Rejected.UnsupportedOperation",
-      "This runtime refuses to compile WebAssembly (in browsers the page's policy needs 'wasm-unsafe-eval'; " +
-        "on edge runtimes pass precompiled modules).",
-      { cause },
-    );
-  }
+  return refusedWith(
+    "This runtime refuses to compile WebAssembly (in browsers the page's policy needs 'wasm-unsafe-eval'; " +
+      "on edge runtimes pass precompiled modules).",
+    () => new WebAssembly.Module(decodeHex(source)),
+  );
 }
 
 /** Decodes the text of a module, which is public; the platform's own ways are quicker. */

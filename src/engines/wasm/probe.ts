@@ -32,11 +32,18 @@ function instantiate(
   return { run: f, memory: new Uint8Array(m.buffer) };
 }
 
+/** Answers that there is no such instruction. @throws the error where it is a want of memory, which says nothing */
+function isNone(error: unknown): false {
+  if (error instanceof RangeError) throw error;
+  return false;
+}
+
 /**
  * Compiles a module with the byte lookup of a build and runs it over every index the kernels use: 0 to 15 give the entry,
  * 128 to 255 give 0.
  *
  * @returns whether it compiles and all results are right
+ * @throws RangeError where there is no memory for it just now
  */
 export function probeSwizzle(build: "simd" | "relaxed"): boolean {
   try {
@@ -52,13 +59,16 @@ export function probeSwizzle(build: "simd" | "relaxed"): boolean {
       }
     }
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return isNone(error);
   }
 }
 
-/** a, b, c and the one a·b + c that a single rounding gives; two roundings give another number each time. */
-const FUSED: readonly (readonly [a: number, b: number, c: number, result: number])[] = [
+/**
+ * Gives a, b, c and the one a·b + c that a single rounding gives; two roundings give another number each time. A function,
+ * which bundlers leave out where nobody calls it.
+ */
+const fused = (): readonly (readonly [a: number, b: number, c: number, result: number])[] => [
   [2 ** 27 + 1, 2 ** 27 + 1, -(2 ** 54 + 2 ** 28), 1],
   [2 ** 43 - 1, 2 ** 43 - 1, -(2 ** 86 - 2 ** 44), 1],
   [-(2 ** 43 - 1), 2 ** 43 - 1, 2 ** 86 - 2 ** 44, -1],
@@ -69,18 +79,29 @@ const FUSED: readonly (readonly [a: number, b: number, c: number, result: number
  * Compiles a module with the relaxed multiplication and addition of doubles and runs it in both lanes.
  *
  * @returns whether it compiles and rounds once, as a fused instruction does
+ * @throws RangeError where there is no memory for it just now
  */
 export function probeFusedMultiplyAdd(): boolean {
   try {
     const { run, memory } = instantiate(3, RELAXED_MADD);
     const lanes = new Float64Array(memory.buffer);
-    const isRight = (lane: number, [a, b, c, right]: (typeof FUSED)[number]): boolean => {
+    const isRight = (lane: number, [a, b, c, right]: ReturnType<typeof fused>[number]): boolean => {
       [lanes[lane], lanes[2 + lane], lanes[4 + lane]] = [a, b, c];
       run();
       return lanes[6 + lane] === right;
     };
-    return [0, 1].every((lane) => FUSED.every((numbers) => isRight(lane, numbers)));
-  } catch {
-    return false;
+    return [0, 1].every((lane) => fused().every((numbers) => isRight(lane, numbers)));
+  } catch (error) {
+    return isNone(error);
+  }
+}
+
+/** Tells whether this runtime compiles anything at all: policies forbid it, and so do some hosts. */
+export function mayCompile(): boolean {
+  try {
+    // Magic and version alone are a module.
+    return new WebAssembly.Module(Uint8Array.from(HEAD.slice(0, 8))) !== undefined;
+  } catch (error) {
+    return error instanceof RangeError;
   }
 }

@@ -37,6 +37,18 @@ function stubModule(filter: (bytes: Uint8Array) => Uint8Array): void {
   vi.stubGlobal("WebAssembly", stub);
 }
 
+/** A WebAssembly that has no memory for instances that a filter says so of. */
+function stubInstance(isRefused: (module: WebAssembly.Module) => boolean): void {
+  class Instance extends WebAssembly.Instance {
+    constructor(module: WebAssembly.Module) {
+      if (isRefused(module))
+        throw new RangeError("Out of memory: Cannot allocate Wasm memory for new instance");
+      super(module);
+    }
+  }
+  vi.stubGlobal("WebAssembly", Object.create(WebAssembly, { Instance: { value: Instance } }));
+}
+
 /** Bytes of i8x16.relaxed_swizzle and i8x16.swizzle in the code of the probes, between a load and a store. */
 const RELAXED_SWIZZLE = [0xfd, 0x80, 0x02, 0xfd, 0x0b];
 const SWIZZLE = [0xfd, 0x0e, 0xfd, 0x0b];
@@ -164,6 +176,24 @@ describe("the build of a wasm engine", () => {
     vi.unstubAllGlobals();
     expect(ecdsa.importPrivateKey("P-256", scalar).curve).toBe("P-256");
     expect(rsa.importPrivateKey(pkcs8).modulusBits).toBe(2048);
+  });
+
+  const isOfProbe = (module: WebAssembly.Module): boolean =>
+    WebAssembly.Module.exports(module).some(({ name }) => name === "f");
+  test.each([
+    ["a probe", isOfProbe],
+    ["the kernels", (module: WebAssembly.Module) => !isOfProbe(module)],
+  ])("is no lesser one because memory was short once, for %s", async (_, isRefused) => {
+    const create = await freshEngine();
+    const best = create().build;
+    const again = await freshEngine();
+    stubInstance(isRefused);
+    for (let i = 0; i < 2; i++) {
+      expect(() => again()).toThrow(expect.objectContaining({ code: "Rejected.UnsupportedOperation" }));
+    }
+    vi.unstubAllGlobals();
+    expect(again().build).toBe(best);
+    expect(best).not.toBe("base");
   });
 
   test("the plain probe passes here", () => {
