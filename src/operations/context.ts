@@ -40,6 +40,8 @@ export interface OperationContext {
   readonly contextEncoding: "keyplane" | "aliyun-transfer-v1";
   /** False for the synchronous twins: what has to wait for the store is refused before anything is spent on it. */
   readonly mayWait: boolean;
+  /** Waits for the engine of long messages, where that is made ready late. */
+  readonly prepareBulk: () => Promise<void>;
   nextRequestId(): string;
 }
 
@@ -74,6 +76,7 @@ export function contextOf(
     aadFraming: facts.aadFraming,
     contextEncoding: facts.contextEncoding,
     mayWait: facts.mayWait,
+    prepareBulk: facts.prepareBulk,
     nextRequestId: facts.nextRequestId,
   };
 }

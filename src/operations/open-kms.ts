@@ -181,6 +181,7 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       aadFraming,
       contextEncoding,
       mayWait: true,
+      prepareBulk: () => platform.prepareBulk(choice, variant),
       nextRequestId: requestIds(),
     };
     const context = contextOf(facts, (version, byteLength) => router.aes.find(version, byteLength));

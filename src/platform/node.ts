@@ -107,6 +107,7 @@ function newCiphertextBlock(byteLength: number): ArrayBuffer {
 
 const nodePlatform: Platform = {
   prepare,
+  prepareBulk: async () => undefined,
   engine,
   rootKey: { newKdf, deriveFromPassphrase, readFile },
   newCiphertextBlock,

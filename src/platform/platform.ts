@@ -21,6 +21,8 @@ export interface Platform {
   readonly rootKey: RootKeyPlatform;
   /** Makes ready what cannot be made at once, before `engine` is asked. */
   readonly prepare: (choice: EngineChoice, variant: EngineVariant) => Promise<void>;
+  /** Waits for the engine of long messages, where that is made ready late, before a stream begins with it. */
+  readonly prepareBulk: (choice: EngineChoice, variant: EngineVariant) => Promise<void>;
   /**
    * Gives the realm's engine of a name and variant, made when first asked for; undefined where there is none.
    *

@@ -4,17 +4,22 @@
  */
 
 import { hexToBytes, publicToHex } from "../bytes.ts";
-import type { AnyEngine, LoadingEngine } from "../engines/choose-engine.ts";
-import type { AsyncEngine } from "../engines/engine.ts";
+import type { LoadingEngine } from "../engines/choose-engine.ts";
 import { engineLoader, type LoadEngine } from "../engines/load-engine.ts";
 import { randomBytes } from "../engines/random.ts";
 import { type KdfParameters, ROOT_KEY_LENGTH } from "../engines/root-key.ts";
 import { createWasmEngine, missingModules } from "../engines/wasm/index.ts";
 import type { ModuleName } from "../engines/wasm/module.ts";
-import { createWebCryptoEngine } from "../engines/webcrypto/index.ts";
-import type { KmsError } from "../errors.ts";
+import { mayCompile } from "../engines/wasm/probe.ts";
 import { isUnsupported, WasmEngines } from "./engine-cache.ts";
 import type { EngineVariant, Platform, RelaxedSimd } from "./platform.ts";
+import {
+  type CreateWebCrypto,
+  prepareWebCrypto,
+  tryWebCrypto,
+  warn,
+  webCryptoEngine,
+} from "./webcrypto-engines.ts";
 
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
@@ -27,60 +32,21 @@ const ENGINES: Readonly<Record<"opened" | "used", WasmEngines>> = {
   opened: new WasmEngines(),
   used: new WasmEngines(),
 };
-/** WebCrypto engines by whether they verify signatures. */
-const webCrypto: Map<boolean, AsyncEngine> = new Map();
-/** Whether one was begun to be made while wasm serves. */
-const webCryptoBegun: Set<boolean> = new Set();
-let hasWarned = false;
 
-/** Makes WebCrypto ready. @throws KmsError `Rejected.UnsupportedOperation` in a page that is no secure context */
-async function prepareWebCrypto(verifySignatures: boolean): Promise<void> {
-  if (webCrypto.has(verifySignatures)) return;
-  webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
+/** Where the engines of a platform come from. */
+export interface EngineSources {
+  readonly provideKernels: ProvideKernels;
+  readonly createWebCrypto: CreateWebCrypto;
 }
 
-/** Makes wasm ready; where there is none, WebCrypto may stand in, with a warning. */
-async function prepareWasm(
-  isOptional: boolean,
-  variant: EngineVariant,
-  prepare: (variant: EngineVariant) => Promise<unknown>,
-): Promise<void> {
-  try {
-    await prepare(variant);
-  } catch (error) {
-    if (!isOptional || !isUnsupported(error)) throw error;
-    await prepareWebCrypto(variant.verifySignatures).catch(() => {
-      throw error;
-    });
-    warn(error);
-  }
-}
+const STANDS_IN = "WebCrypto serves instead of WebAssembly, without secp256k1 and synchronous calls";
+const STANDS_IN_FOR_KEYS =
+  "WebCrypto serves EC or RSA keys, without secp256k1, ECIES and synchronous calls: the option wasm has no kernels for them, " +
+  "and this runtime compiles none";
 
 /** @throws the error, unless it says that there is no such engine here */
 function unlessUnsupported(error: unknown): void {
   if (!isUnsupported(error)) throw error;
-}
-
-/** Says once that WebCrypto stands in for wasm. */
-function warn({ message }: KmsError): void {
-  if (hasWarned) return;
-  hasWarned = true;
-  console.warn(
-    `keyplane: WebCrypto serves instead of WebAssembly, without secp256k1 and synchronous calls. ${message}`,
-  );
-}
-
-/**
- * Gives WebCrypto, or begins to make it where it is the quicker one only: asking the platform what it serves takes
- * milliseconds, which no page is to wait for before its first call. Until it is ready, and where there is none, wasm serves.
- */
-function quickerWebCrypto(verifySignatures: boolean): AnyEngine | undefined {
-  const made = webCrypto.get(verifySignatures);
-  if (made === undefined && !webCryptoBegun.has(verifySignatures)) {
-    webCryptoBegun.add(verifySignatures);
-    prepareWebCrypto(verifySignatures).catch(() => undefined);
-  }
-  return made;
 }
 
 function newKdf(): KdfParameters {
@@ -106,59 +72,92 @@ async function deriveFromPassphrase(
 }
 
 /**
- * Makes the platform of browsers and edge runtimes around a source of kernels.
+ * Makes the platform of browsers and edge runtimes around its sources.
  *
  * @param when "used" loads the modules of elliptic curves and of RSA with the first key that needs them, and makes WebCrypto
- *   ready with the first long message; "opened" has all of it ready before a Kms is
+ *   ready with the first long message or stream; "opened" has all of it ready before a Kms is
  */
-export function portablePlatform(provide: ProvideKernels, when: "opened" | "used"): Platform {
+export function portablePlatform(
+  { provideKernels, createWebCrypto }: EngineSources,
+  when: "opened" | "used",
+): Platform {
   const isLazy = when === "used";
   const wasmEngines = ENGINES[when];
   const wasmEngine = (variant: EngineVariant): LoadingEngine =>
-    wasmEngines.get(variant, () =>
-      createWasmEngine(variant, isLazy ? (module) => provide(variant.relaxedSimd, [module]) : undefined),
-    );
-  const prepareEngine = async (variant: EngineVariant): Promise<void> => {
+    wasmEngines.get(variant, () => {
+      // Where nothing is compiled, only what the host compiled can be had.
+      const canLoad = isLazy && mayCompile();
+      return createWasmEngine(
+        variant,
+        canLoad ? (module) => provideKernels(variant.relaxedSimd, [module]) : undefined,
+      );
+    });
+  const prepareEngine = async (variant: EngineVariant): Promise<LoadingEngine> => {
     const missing = missingModules(variant.wasm);
-    await provide(variant.relaxedSimd, isLazy ? missing.filter((name) => name === "main") : missing);
+    await provideKernels(variant.relaxedSimd, isLazy ? missing.filter((name) => name === "main") : missing);
     // Kernels may have been refused for want of what is there now, also while it was fetched.
     wasmEngines.forgetRefusal(variant);
-    wasmEngine(variant);
+    return wasmEngine(variant);
+  };
+  /** Makes wasm ready. Where there is none, or none for some keys, WebCrypto may stand in, with a warning. */
+  const prepareWasm = async (variant: EngineVariant, isOptional: boolean): Promise<void> => {
+    const { verifySignatures } = variant;
+    try {
+      const { capabilities } = await prepareEngine(variant);
+      const isWhole = "ecdsa" in capabilities && "rsa" in capabilities;
+      if (isWhole || !isOptional || !isLazy) return;
+    } catch (error) {
+      if (!isOptional || !isUnsupported(error)) throw error;
+      await prepareWebCrypto(verifySignatures, createWebCrypto).catch((reason: unknown) => {
+        throw isUnsupported(reason) ? error : reason;
+      });
+      warn(STANDS_IN, error);
+      return;
+    }
+    await tryWebCrypto(verifySignatures, createWebCrypto);
+    if (webCryptoEngine(verifySignatures) !== undefined) warn(STANDS_IN_FOR_KEYS);
   };
   return {
     async prepare(choice, variant) {
       const { verifySignatures } = variant;
-      if (choice === "webcrypto") return prepareWebCrypto(verifySignatures);
-      if (choice === "auto" && !isLazy) await prepareWebCrypto(verifySignatures).catch(unlessUnsupported);
-      if (choice !== "node") await prepareWasm(choice === "auto", variant, prepareEngine);
+      if (choice === "webcrypto") return prepareWebCrypto(verifySignatures, createWebCrypto);
+      if (choice === "auto" && !isLazy) await tryWebCrypto(verifySignatures, createWebCrypto);
+      if (choice !== "node") await prepareWasm(variant, choice === "auto");
     },
     engine(name, variant, isOptional) {
       const { verifySignatures } = variant;
+      const webCrypto = webCryptoEngine(verifySignatures);
       if (name === "webcrypto") {
-        return isLazy && isOptional ? quickerWebCrypto(verifySignatures) : webCrypto.get(verifySignatures);
+        // Asking the platform what it serves takes milliseconds, which no page is to wait for before its first call.
+        if (webCrypto === undefined && isLazy && isOptional)
+          void tryWebCrypto(verifySignatures, createWebCrypto);
+        return webCrypto;
       }
       if (name !== "wasm") return undefined;
       try {
         return wasmEngine(variant);
       } catch (error) {
-        if (!isOptional || !isUnsupported(error) || !webCrypto.has(verifySignatures)) throw error;
+        if (!isOptional || !isUnsupported(error) || webCrypto === undefined) throw error;
         return undefined;
       }
+    },
+    prepareBulk: async (choice, { verifySignatures }) => {
+      if (choice === "auto") await tryWebCrypto(verifySignatures, createWebCrypto);
     },
     rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
     newCiphertextBlock: () => undefined,
   };
 }
 
-/** Makes `loadEngine` around a source of kernels. */
-export function portableEngineLoader(provide: ProvideKernels): LoadEngine {
+/** Makes `loadEngine` around the sources of engines. */
+export function portableEngineLoader({ provideKernels, createWebCrypto }: EngineSources): LoadEngine {
   return engineLoader({
     async wasm(options) {
-      const loading = provide(options.relaxedSimd, missingModules(options.wasm));
+      const loading = provideKernels(options.relaxedSimd, missingModules(options.wasm));
       // An engine lacks what its owner did not bring and nobody can load.
       await (options.wasm === undefined ? loading : loading.catch(unlessUnsupported));
       return createWasmEngine(options);
     },
-    webcrypto: createWebCryptoEngine,
+    webcrypto: createWebCrypto,
   });
 }

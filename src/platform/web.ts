@@ -1,6 +1,7 @@
 /** Browsers: the build of the kernels that serves is loaded when a Kms is opened, those of curves and of RSA with their first key. */
 
 import { provideKernels } from "../engines/wasm/lazy.ts";
+import { createWebCryptoEngine as createWebCrypto } from "../engines/webcrypto/index.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import { portablePlatform } from "./portable.ts";
@@ -14,6 +15,8 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels, "used")));
+    return new Kms(
+      await PortableKms.openContext(options, portablePlatform({ provideKernels, createWebCrypto }, "used")),
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** Cloudflare Workers (workerd): compiling bytes is refused, so the kernels are modules of the deployment. */
 
 import { provideKernels } from "../engines/wasm/workerd.ts";
+import { createWebCryptoEngine as createWebCrypto } from "../engines/webcrypto/index.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import { portablePlatform } from "./portable.ts";
@@ -14,6 +15,8 @@ export class Kms extends PortableKms {
    *   `ServiceUnavailableTemporary`, `InternalFailure`
    */
   static async open(options: KmsOptions = {}): Promise<Kms> {
-    return new Kms(await PortableKms.openContext(options, portablePlatform(provideKernels, "opened")));
+    return new Kms(
+      await PortableKms.openContext(options, portablePlatform({ provideKernels, createWebCrypto }, "opened")),
+    );
   }
 }

@@ -6,6 +6,7 @@ import { type Kms, type KmsOptions, memoryStore } from "../../src/web.ts";
 import { newKey, patterned } from "../support/kms.ts";
 
 const BYTES = "../../src/engines/wasm/bytes";
+const WASM_ENGINE = "../../src/engines/wasm/index.ts";
 const EC: KeyRequest = { keySpec: "EC_P256", keyUsage: "SIGN/VERIFY" };
 const RSA: KeyRequest = { keySpec: "RSA_2048", keyUsage: "SIGN/VERIFY" };
 const rootKey = { bytes: patterned(32) };
@@ -47,7 +48,9 @@ afterEach(async () => {
   ]) {
     vi.doUnmock(`${BYTES}/${name}.ts`);
   }
+  vi.doUnmock(WASM_ENGINE);
   vi.useRealTimers();
+  vi.unstubAllGlobals();
   vi.restoreAllMocks();
   for (const kms of toClose.splice(0)) await kms.close();
 });
@@ -381,6 +384,40 @@ describe("while kernels are loaded", () => {
 });
 
 describe("the engines of a page", () => {
+  test.each([
+    ["web", {}],
+    ["core", { wasm: compileKernels() }],
+  ] as const)(
+    "are one of wasm a realm and variant, however many Kms are opened: %s",
+    async (entry, options) => {
+      vi.resetModules();
+      let made = 0;
+      vi.doMock(WASM_ENGINE, async (original) => {
+        const engines = await original<typeof import("../../src/engines/wasm/index.ts")>();
+        const createWasmEngine: typeof engines.createWasmEngine = (...args) => {
+          made += 1;
+          return engines.createWasmEngine(...args);
+        };
+        return { ...engines, createWasmEngine };
+      });
+      const { Kms: Fresh }: { Kms: typeof Kms } = await import(`../../src/${entry}.ts`);
+      const cycle = async (more: KmsOptions = {}): Promise<void> => {
+        const kms = await Fresh.open({ ...options, ...more });
+        const keyId = await newKey(kms);
+        await kms.advanceEncrypt({ keyId, plaintext: patterned(32) });
+        await kms.createKey(EC);
+        await kms.close();
+      };
+      await Promise.all([0, 1, 2].map(() => cycle()));
+      for (let i = 0; i < 3; i++) await cycle();
+      expect(made).toBe(1);
+      await Promise.all([0, 1].map(() => cycle({ verifySignatures: true })));
+      await cycle({ verifySignatures: true });
+      await cycle();
+      expect(made).toBe(2);
+    },
+  );
+
   test("are wasm again once the kernels can be had, whoever asks for them meanwhile", async () => {
     let isGone = true;
     let release = (): void => undefined;
@@ -401,6 +438,33 @@ describe("the engines of a page", () => {
     expect((await opening).engine).toBe("wasm");
   });
 
+  test.each(["web", "index"] as const)(
+    "are wasm again where memory for its kernels was short once: %s",
+    async (entry) => {
+      vi.resetModules();
+      const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
+      const { Kms: Fresh }: { Kms: typeof Kms } = await import(`../../src/${entry}.ts`);
+      class Instance {
+        constructor() {
+          throw new RangeError("Out of memory: Cannot allocate Wasm memory for new instance");
+        }
+      }
+      vi.stubGlobal("WebAssembly", Object.create(WebAssembly, { Instance: { value: Instance } }));
+      expect(await codeOf(() => Fresh.open({ engine: "wasm" }))).toBe("Rejected.UnsupportedOperation");
+      const first = await Fresh.open();
+      toClose.push(first);
+      expect([first.engine, warn.mock.calls.length]).toEqual(
+        entry === "web" ? ["webcrypto", 1] : ["node", 0],
+      );
+      vi.unstubAllGlobals();
+      for (const options of [{}, { engine: "wasm" }] as const) {
+        const kms = await Fresh.open(options);
+        toClose.push(kms);
+        expect(kms.engine).toBe("wasm");
+      }
+    },
+  );
+
   test("seal up to the border with wasm and above it with WebCrypto, once that is ready", async () => {
     const kms = await freshKms();
     const keyId = await newKey(kms);
@@ -419,6 +483,104 @@ describe("the engines of a page", () => {
     await vi.waitFor(async () => expect(await sealsWithWebCrypto(2049)).toBe(true), 10_000);
     expect(await sealsWithWebCrypto(2048)).toBe(false);
     expect(await sealsWithWebCrypto(100_000)).toBe(true);
+  });
+
+  test("seal the first stream with WebCrypto", async () => {
+    const kms = await freshKms();
+    const { decryptStream, encryptStream } = await import("../../src/stream.ts");
+    const keyId = await newKey(kms);
+    const plaintext = patterned(200_000);
+    const through = async (
+      bytes: Uint8Array,
+      stream: TransformStream<Uint8Array, Uint8Array>,
+    ): Promise<Uint8Array> => {
+      const source = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
+      return new Uint8Array(await new Response(source.pipeThrough(stream as TransformStream)).arrayBuffer());
+    };
+    const encrypt = vi.spyOn(crypto.subtle, "encrypt");
+    const sealed = await through(plaintext, encryptStream(kms, { keyId }));
+    const longest = Math.max(...encrypt.mock.calls.map(([, , data]) => data.byteLength));
+    expect(longest).toBe(65_536);
+    expect(await through(sealed, decryptStream(kms, { keyId }))).toEqual(plaintext);
+  });
+
+  /** Has every known answer of AES-GCM found wrong from here on, until the test is over. */
+  function breakAesGcm(): void {
+    vi.stubGlobal("KEYPLANE_BREAK_SELF_TEST", "aes-gcm");
+  }
+
+  test("say so once when WebCrypto fails its self-test, and go on with wasm", async () => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
+    const kms = await freshKms();
+    const keyId = await newKey(kms);
+    await kms.advanceEncrypt({ keyId, plaintext: patterned(32) });
+    breakAesGcm();
+    await kms.advanceEncrypt({ keyId, plaintext: patterned(3000) });
+    await vi.waitFor(() => expect(warn).toHaveBeenCalledOnce());
+    expect(warn.mock.calls[0]?.[0]).toMatch(/WebCrypto is left alone.*self-test aes-gcm failed/);
+    vi.unstubAllGlobals();
+    const encrypt = vi.spyOn(crypto.subtle, "encrypt");
+    for (let i = 0; i < 3; i++) {
+      const plaintext = patterned(100_000);
+      const { ciphertextBlob } = await kms.advanceEncrypt({ keyId, plaintext });
+      expect((await kms.advanceDecrypt({ ciphertextBlob })).plaintext).toEqual(plaintext);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect([encrypt.mock.calls.length, warn.mock.calls.length]).toEqual([0, 1]);
+  });
+
+  test("are none where WebCrypto alone could serve and fails its self-test", async () => {
+    vi.spyOn(console, "warn").mockReturnValue(undefined);
+    beforeChunks("", () => {
+      throw new Error("the network is gone");
+    });
+    breakAesGcm();
+    for (const options of [{}, { engine: "webcrypto" }] as const) {
+      expect(await codeOf(() => freshKms(options))).toBe("InternalFailure");
+    }
+  });
+
+  /** Refuses to compile, as policies and hosts do; what was compiled before goes on. @returns how often it was asked */
+  function forbidCompiling(): () => number {
+    let asked = 0;
+    const { Module } = WebAssembly;
+    class Refusing {
+      constructor() {
+        asked += 1;
+        throw new WebAssembly.CompileError("a policy forbids it");
+      }
+      static imports(module: WebAssembly.Module): unknown {
+        return Module.imports(module);
+      }
+      static [Symbol.hasInstance](value: unknown): boolean {
+        return value instanceof Module;
+      }
+    }
+    vi.stubGlobal("WebAssembly", Object.create(WebAssembly, { Module: { value: Refusing } }));
+    return () => asked;
+  }
+
+  test("leave EC and RSA keys to WebCrypto, with a warning, where the main module is given and nothing compiles", async () => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
+    const { main } = compileKernels();
+    const asked = forbidCompiling();
+    const kms = await freshKms({ wasm: { main } });
+    expect([kms.engine, warn.mock.calls.length]).toEqual(["wasm", 1]);
+    expect(warn.mock.calls[0]?.[0]).toMatch(/WebCrypto serves EC or RSA keys/);
+    const before = asked();
+    for (const request of [EC, RSA, { ...RSA, keySpec: "RSA_3072" }] as const) {
+      const keyId = await newKey(kms, request);
+      const { signature } = await kms.sign({ keyId, message: patterned(9) });
+      expect((await kms.verify({ keyId, message: patterned(9), signature })).value).toBe(true);
+    }
+    const secp256k1 = { keySpec: "EC_P256K", keyUsage: "SIGN/VERIFY" } as const;
+    expect(await codeOf(() => kms.createKey(secp256k1))).toBe("Rejected.UnsupportedOperation");
+    expect([asked(), warn.mock.calls.length]).toEqual([before, 1]);
+    // An engine asked for by name gets nobody to stand in.
+    const alone = await openHere({ wasm: { main }, engine: "wasm" });
+    for (const request of [EC, RSA]) {
+      expect(await codeOf(() => alone.createKey(request))).toBe("Rejected.UnsupportedOperation");
+    }
   });
 
   test("leave WebCrypto alone before a long message comes", async () => {
