@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { loadEngine } from "../src/engine.ts";
-import { AUTO_ROUTES } from "../src/engines/routes.ts";
+import { autoRoutes } from "../src/engines/routes.ts";
 import { benchEcRoutes } from "./ec-routes.ts";
 import { interleave } from "./interleave.ts";
 import { benchRsaRoutes } from "./rsa-routes.ts";
@@ -31,7 +31,7 @@ export async function run(): Promise<boolean> {
       `${String(size).padStart(8)}${wasm.toFixed(0).padStart(12)}${node.toFixed(0).padStart(12)}   ${(node / wasm).toFixed(2)}`,
     );
   }
-  const routed = AUTO_ROUTES.aesGcm[0];
+  const routed = autoRoutes("aesGcm")[0];
   console.log(
     `wasm is quicker up to ${quickerUpTo} bytes; the routes send ${routed?.maxBytes ?? 0} bytes and less to ${routed?.engine}`,
   );

@@ -17,7 +17,11 @@ const ROUNDS = 25;
 const KERNEL_ROUNDS = 60;
 const KERNEL_SLICE_MS = 4;
 
-export type Figures = Readonly<Record<string, Readonly<Record<string, number>>>>;
+/** Name of the work, contender, nanoseconds a call; and what the page's browser calls itself. */
+export interface Comparison {
+  readonly userAgent: string;
+  readonly times: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
 
 /** Nanoseconds a call, by the name of the kernel. */
 export type Kernels = Readonly<Record<string, number>>;
@@ -26,8 +30,8 @@ export type Kernels = Readonly<Record<string, number>>;
 export type BuildChoice = "same" | "best";
 
 export interface Guest {
-  /** Times contenders in turn: name of the work, contender, nanoseconds a call (lower quartile). */
-  compare(): Promise<Figures>;
+  /** Times contenders in turn, by the lower quartile of their calls. */
+  compare(): Promise<Comparison>;
   /** Times each kernel alone, by its quickest slice, which nobody else's work lengthened. */
   kernels(build: BuildChoice): Promise<Kernels>;
   /** Calls a kernel so often, for hosts that time it with a clock of their own. */
@@ -49,11 +53,11 @@ async function primitives(build: BuildChoice = "best") {
   return { aesGcm, ecdsa, hash };
 }
 
-async function compare(): Promise<Figures> {
-  const figures: Record<string, Record<string, number>> = {};
+async function compare(): Promise<Comparison> {
+  const times: Record<string, Record<string, number>> = {};
   const keep = async (name: string, contenders: readonly Contender[]): Promise<void> => {
     const samples = await sample(contenders, ROUNDS, undefined, SLICE_MS);
-    figures[name] = Object.fromEntries([...samples].map(([each, values]) => [each, quartile(values)]));
+    times[name] = Object.fromEntries([...samples].map(([each, values]) => [each, quartile(values)]));
   };
   const { aesGcm, ecdsa } = await primitives();
   const key = aesGcm.importKey(KEY);
@@ -78,7 +82,7 @@ async function compare(): Promise<Figures> {
       { name: "noble", run: () => noble.sign(digest, KEY, { prehash: false }) },
     ]);
   }
-  return figures;
+  return { userAgent: navigator.userAgent, times };
 }
 
 async function contenders(build: BuildChoice): Promise<Contender[]> {

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
-import { AUTO_ROUTES } from "../src/engines/routes.ts";
+import { autoRoutes } from "../src/engines/routes.ts";
 import { type App, makeApp, packageIn } from "../test/runtimes/app.ts";
 import { type Browser, launchBrowser, serve } from "../test/runtimes/browser-guests.ts";
 import { execute } from "../test/runtimes/cli-guests.ts";
@@ -14,7 +14,7 @@ import { serveWorkerd } from "../test/runtimes/edge-guests.ts";
 import { binary, has, ROOT, type Tool } from "../test/runtimes/tools.ts";
 import type { Gate } from "./gates.ts";
 import { median } from "./interleave.ts";
-import type { BuildChoice, Figures, Guest, Kernels } from "./runtimes-guest.ts";
+import type { BuildChoice, Comparison, Guest, Kernels } from "./runtimes-guest.ts";
 
 /** Least ratios in a page: the contender's time over ours. */
 const LEAST: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -88,9 +88,11 @@ async function ask<Name extends keyof Guest>(
 }
 
 /** Prints what a browser measured. @returns what is demanded of it */
-function judge(name: string, figures: Figures): Gate[] {
+function judge(name: string, { userAgent, times: figures }: Comparison): Gate[] {
   const gates: Gate[] = [];
-  const border = AUTO_ROUTES.aesGcm.find(({ engine, maxBytes }) => engine === "wasm" && maxBytes > 1024);
+  const border = autoRoutes("aesGcm", userAgent).find(
+    ({ engine, maxBytes }) => engine === "wasm" && maxBytes > 1024,
+  );
   let overtakes: string | undefined;
   for (const [work, times] of Object.entries(figures)) {
     const { wasm = Number.NaN } = times;

@@ -2,7 +2,7 @@
 
 import { KmsError } from "../errors.ts";
 import type { AsyncEngine, Engine, EngineName, HashName } from "./engine.ts";
-import { AUTO_ROUTES, type Route, type RoutedPrimitive } from "./routes.ts";
+import { autoRoutes, type Route, type RoutedPrimitive } from "./routes.ts";
 
 export type EngineChoice = "auto" | EngineName;
 
@@ -41,7 +41,7 @@ export class Engines {
 
   /** Returns the engines to try: those of the table, or the forced one alone. */
   routes(primitive: RoutedPrimitive): readonly Route[] {
-    return this.forced ?? AUTO_ROUTES[primitive];
+    return this.forced ?? autoRoutes(primitive);
   }
 
   /**
