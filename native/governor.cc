@@ -1,6 +1,7 @@
 #include "governor.h"
 
 #include <algorithm>
+#include <cmath>
 #include <thread>
 
 namespace keyplane {
@@ -11,6 +12,8 @@ constexpr double kWaitsBelow = 0.4;
 // Those that last longer as well begin with many threads.
 constexpr double kDistantUs = 200;
 constexpr std::uint32_t kDistantStart = 16;
+// So small a part of a thread, in what would keep all cores busy, is an error of measurement.
+constexpr double kNoThread = 0.05;
 constexpr std::uint64_t kWindowMs = 30;
 // A window in which two operations follow each other, but no longer than this for it.
 constexpr double kWindowServices = 2;
@@ -48,7 +51,10 @@ bool Governor::waits() const { return cpu_known_ && cpu_share_ < kWaitsBelow; }
 bool Governor::is_distant() const { return waits() && service_us_ > kDistantUs; }
 
 std::uint32_t Governor::ceiling() const {
-  return waits() ? limits_.max : std::clamp(cores_, limits_.min, limits_.max);
+  if (waits()) return limits_.max;
+  const double busy = cpu_known_ ? cores_ / cpu_share_ : cores_;
+  return std::clamp(static_cast<std::uint32_t>(std::ceil(busy - kNoThread)), limits_.min,
+                    limits_.max);
 }
 
 void Governor::Add(std::uint32_t num, std::uint64_t wall_ns, std::uint64_t cpu_ns) {
@@ -133,12 +139,14 @@ void Governor::Step(std::uint64_t now_ms) {
       return Compare(now_ms, limit_, std::min(ceiling(), limit_ * 2));
     }
     if (way_ == Way::kDown && limit_ > ceiling()) {
-      // Work that needs a core has nothing of more threads than there are cores. But how much it
-      // needs is measured under what else the machine does, so the rates decide.
+      // Work that needs a core has nothing of more threads than keep all cores busy. But how much
+      // it needs is measured under what else the machine does, so the rates decide.
       return Compare(now_ms, ceiling(), limit_);
     }
     if (way_ == Way::kDown && limit_ > limits_.min) {
-      return Compare(now_ms, std::max(limits_.min, limit_ / 2), limit_);
+      // One thread for each core is a step of its own.
+      const std::uint32_t half = limit_ > cores_ ? std::max(cores_, limit_ / 2) : limit_ / 2;
+      return Compare(now_ms, std::max(limits_.min, half), limit_);
     }
     if (moved_ || turned_) return Hold(now_ms);
     turned_ = true;

@@ -58,6 +58,7 @@ class Governor {
   bool waits() const;
   // And they last long.
   bool is_distant() const;
+  // So many threads keep all cores busy; more of them are useless unless calls wait.
   std::uint32_t ceiling() const;
   // Operations that were under way when the limit changed do not count.
   void Settle(std::uint64_t now_ms);

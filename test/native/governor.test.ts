@@ -35,6 +35,14 @@ const computing =
     cpuShare: Math.min(1, cores / threads),
   });
 
+/** Computes on the cores of this machine, of which others take their part. */
+const crowded =
+  (ms: number, cores: number, part: number): Device =>
+  (threads) => {
+    const alone = computing(ms, cores)(threads);
+    return { rate: alone.rate * part, ms: alone.ms / part, cpuShare: alone.cpuShare * part };
+  };
+
 /** Answers after a while, part of which this machine computes. */
 const sharing =
   (latencyMs: number, part: number, cores: number): Device =>
@@ -117,6 +125,10 @@ const DEVICES: readonly (readonly [string, Device, readonly number[]])[] = [
   ["0.2 ms away", distant(0.2), [64]],
   ["0.21 ms away", distant(0.21), [64]],
   ["0.2 ms away whose calls take a core for two fifths of it", sharing(0.2, 0.4, 2), [4, 8]],
+  ["0.2 ms away whose calls take a core for half of it", sharing(0.2, 0.5, 2), [4]],
+  ["2 ms away whose calls take a core for three fifths of it", sharing(2, 0.6, 2), [3, 4]],
+  ["0.2 ms away whose calls take a core for seven tenths of it", sharing(0.2, 0.7, 2), [3, 4]],
+  ["that computes on two cores of which it gets two thirds", crowded(0.5, 2, 0.67), [2]],
   ["2 ms away", distant(2), [64]],
   ["50 ms away", distant(50), [64]],
   ["2 ms away that takes four calls at once", distant(2, 4), [4]],
