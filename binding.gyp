@@ -29,6 +29,7 @@
         "native/key.cc",
         "native/lane.cc",
         "native/mailbox.cc",
+        "native/mechanism.cc",
         "native/module.cc",
         "native/monitor.cc",
         "native/objects.cc",
