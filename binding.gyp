@@ -32,6 +32,7 @@
         "native/mechanism.cc",
         "native/module.cc",
         "native/monitor.cc",
+        "native/object_calls.cc",
         "native/objects.cc",
         "native/operation.cc",
         "native/pin_desk.cc",

@@ -63,6 +63,12 @@ std::optional<double> ToInteger(const Napi::Value& value, double most) {
   return number;
 }
 
+std::optional<std::uint32_t> Uint32At(const Napi::CallbackInfo& info, std::size_t index) {
+  const auto number = ToInteger(info[index], kMaxUint32);
+  if (!number) return {};
+  return static_cast<std::uint32_t>(*number);
+}
+
 std::optional<Bytes> ToByteVector(const Napi::Value& value) {
   if (!value.IsTypedArray()) return {};
   const auto view = value.As<Napi::TypedArray>();
@@ -233,6 +239,10 @@ std::optional<InitTokenRequest> ToInitToken(const Napi::Value& value) {
   request.so_pin = std::move(*so_pin);
   request.user_pin = std::move(*user_pin);
   return request;
+}
+
+void ThrowType(Napi::Env env, const char* message) {
+  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
 }
 
 }  // namespace keyplane

@@ -19,6 +19,7 @@ namespace keyplane {
 constexpr double kMaxUint32 = 4294967295.0;
 
 std::optional<double> ToInteger(const Napi::Value& value, double most);
+std::optional<std::uint32_t> Uint32At(const Napi::CallbackInfo& info, std::size_t index);
 std::optional<Bytes> ToByteVector(const Napi::Value& value);
 std::optional<SecretBytes> ToSecret(const Napi::Value& value);
 std::optional<std::vector<CK_ATTRIBUTE_TYPE>> ToTypes(const Napi::Value& value);
@@ -32,5 +33,8 @@ std::optional<PoolOptions> ToPoolOptions(const Napi::Value& value);
 std::optional<InitTokenRequest> ToInitToken(const Napi::Value& value);
 // Calls `take` with each class that the object has limits for; false if one is not sane.
 bool ReadLimits(const Napi::Value& value, const std::function<void(Class, Limits)>& take);
+
+// Says that the arguments of a call are not as they must be.
+void ThrowType(Napi::Env env, const char* message);
 
 }  // namespace keyplane

@@ -51,6 +51,9 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   void SetLimits(Info info);
   void Stats(Info info);
   Napi::Value Close(Info info);
+  Napi::Value Ring(Info info);
+
+  // object_calls.cc
   Napi::Value Find(Info info);
   Napi::Value GenerateKey(Info info);
   Napi::Value GenerateKeyPair(Info info);
@@ -62,7 +65,6 @@ class PoolObject : public Napi::ObjectWrap<PoolObject> {
   Napi::Value Mechanisms(Info info);
   Napi::Value TokenInfo(Info info);
   Napi::Value SessionState(Info info);
-  Napi::Value Ring(Info info);
 
   bool Start(Napi::Object options);
   // Returns the promise of a task that `start` begins.
