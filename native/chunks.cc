@@ -54,7 +54,7 @@ bool TakesFreshIv(const Record& record) {
 
 }  // namespace
 
-Pool::ChunkDone Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
+ChunkDone Pool::RunChunk(Worker& worker, Tools& tools, const Range& chunk) {
   Batch& batch = *chunk.batch;
   const std::uint32_t started = now_ms();
   const bool samples_cpu = SamplesCpu(worker.job_class, started);

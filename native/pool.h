@@ -15,7 +15,6 @@
 
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -37,37 +36,10 @@
 #include "module.h"
 #include "operation.h"
 #include "pin_desk.h"
+#include "pool_options.h"
+#include "worker.h"
 
 namespace keyplane {
-
-struct TokenSelector {
-  std::optional<std::string> label;
-  std::optional<std::string> serial;
-  std::optional<std::string> manufacturer;
-  std::optional<std::string> model;
-  std::optional<CK_SLOT_ID> slot_id;
-
-  bool Matches(const TokenInfo& token) const;
-};
-
-struct PoolOptions {
-  std::string library;
-  ModuleOptions module;
-  TokenSelector token;
-  std::uint32_t min_sessions = 1;
-  std::uint32_t max_sessions = 64;
-  std::uint32_t queue_records = 16'384;
-  std::uint64_t queue_bytes = 64 << 20;
-  std::uint32_t max_zombies = 8;
-  std::uint32_t max_chunk = 256;
-  // How long the token may take to come up, a recovery and a task of the lane to end.
-  std::uint32_t discover_ms = 2'000;
-  std::uint32_t recovery_ms = 10'000;
-  std::uint32_t task_ms = 120'000;
-  // Where the clock begins.
-  std::uint32_t clock_start_ms = 0;
-  std::optional<Limits> limits[kNumClasses];
-};
 
 // A failure as JavaScript sees it.
 struct Failure {
@@ -138,38 +110,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::uint32_t now_ms() const;
 
  private:
-  struct Worker {
-    std::condition_variable wake;
-    bool woken = false;
-    bool retire = false;
-    // In a module call or between those of one chunk; guarded by mutex_.
-    bool busy = false;
-    // Opens, replaces or closes its session, apart from any chunk; guarded by mutex_.
-    bool in_session_call = false;
-    bool zombie = false;
-    Class job_class = kSym;
-    Range chunk;
-    // The job of the chunk that runs, and since when.
-    std::atomic<std::uint32_t> position = 0;
-    std::atomic<std::uint32_t> since_ms = 0;
-    // The rest of the chunk went back to the queue.
-    std::atomic<bool> stolen = false;
-    Session session;
-    std::uint32_t num_failures = 0;
-    std::uint32_t replaced_ms = 0;
-    // So long in one call that it does not count as one of those that the governor allows; guarded
-    // by mutex_.
-    bool stuck = false;
-    // Of the chunk that runs. The monitor takes what is finished while the worker is in the module.
-    enum class Hand : std::uint8_t { kWorker, kModule, kMonitor };
-    std::atomic<Hand> hand = Hand::kWorker;
-    std::vector<Finished> finished;
-    // How long what is finished and not told of took, in microseconds; guarded by mutex_.
-    double held_us = 0;
-    std::uint64_t bytes_in = 0;
-    std::uint64_t bytes_out = 0;
-  };
-
   struct Task {
     // 0 when nobody waits for the end.
     std::uint32_t id;
@@ -191,28 +131,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
 
   using Lock = std::unique_lock<std::mutex>;
-
-  // Threads that are to take up work. Where much is in hand, notify them without the lock: one that
-  // finds it taken goes back to sleep. They are shared, since a thread may have ended by then.
-  struct Woken {
-    std::array<std::shared_ptr<Worker>, 2> workers;
-
-    void Notify() const {
-      for (const auto& worker : workers) {
-        if (worker != nullptr) worker->wake.notify_one();
-      }
-    }
-  };
-
-  // What came of a chunk.
-  struct ChunkDone {
-    std::uint32_t num_run = 0;
-    std::uint64_t wall_ns = 0;
-    // 0 when it was not measured.
-    std::uint64_t cpu_ns = 0;
-    // What goes back to the queue.
-    Range rest;
-  };
 
   // workers.cc: threads, and who of them claims what.
   void RunWorker(const std::shared_ptr<Worker>& self);

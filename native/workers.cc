@@ -68,7 +68,7 @@ std::uint32_t Pool::Demand() const {
   return demand;
 }
 
-Pool::Woken Pool::WakeWorkers() {
+Woken Pool::WakeWorkers() {
   Woken woken;
   for (auto& worker : woken.workers) {
     if (Demand() <= num_waking_) break;
@@ -85,7 +85,7 @@ Pool::Woken Pool::WakeWorkers() {
 }
 
 // Leaves out those whose session must be replaced first: each of them could hang over that as well.
-std::shared_ptr<Pool::Worker> Pool::WakeOneWithSession() {
+std::shared_ptr<Worker> Pool::WakeOneWithSession() {
   if (Demand() <= num_waking_) return nullptr;
   const auto found = std::find_if(idle_.rbegin(), idle_.rend(),
                                   [this](const auto& worker) { return HasSession(*worker); });
