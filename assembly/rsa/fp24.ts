@@ -8,6 +8,7 @@ import { natMultiply } from "../int/nat";
 import { assertDigits } from "./fp24-bounds";
 import { BITS_OF_UNIT, FP24, RADIX23, RADIX24, UNIT } from "./fp24-constants";
 import { fp24Multiply, fp24Reduce, fp24Square } from "./generated/fp24";
+import { signScaled } from "./lanes";
 import { PAIR_BITS, PAIR_COLUMNS, PAIR_PRODUCT } from "./memory";
 
 /** Twice as large as any digit, and the bits of the range from minus that to that. */
@@ -165,8 +166,5 @@ export function fp24SetModulus(modulus: usize, lane: usize, words: usize, size: 
   memory.fill(PAIR_BITS + <usize>(size >> 3), 0, 32);
   const scaled = modulus + 16 * n;
   setLane(scaled, lane, size);
-  const signed: f64 = <f64>((sign << 1) + 1);
-  for (let at = scaled + 8 * lane; at < scaled + 16 * n; at += 16) store<f64>(at, load<f64>(at) * signed);
-  const at = scaled + 8 * lane;
-  store<f64>(at, load<f64>(at) + <f64>(sign + 1));
+  signScaled(scaled, lane, n, sign);
 }

@@ -7,6 +7,7 @@ import { natMultiply } from "../int/nat";
 import { assertDigits } from "./fp51-bounds";
 import { DOWN, FP51, HIGH, UNIT } from "./fp51-constants";
 import { fp51Multiply, fp51Reduce, fp51Square } from "./generated/fp51";
+import { signScaled } from "./lanes";
 import { FP51_STARTS, PAIR_BITS, PAIR_COLUMNS, PAIR_PRODUCT } from "./memory";
 
 const BITS_OF_HIGH: u64 = 0x4668000000000000;
@@ -194,8 +195,5 @@ export function fp51SetModulus(modulus: usize, lane: usize, words: usize, size: 
   memory.fill(PAIR_BITS + <usize>(size >> 3), 0, 32);
   const scaled = modulus + 16 * n;
   setLane(scaled, lane, n);
-  const signed: f64 = <f64>((sign << 1) + 1);
-  for (let at = scaled + 8 * lane; at < scaled + 16 * n; at += 16) store<f64>(at, load<f64>(at) * signed);
-  const at = scaled + 8 * lane;
-  store<f64>(at, load<f64>(at) + <f64>(sign + 1));
+  signScaled(scaled, lane, n, <i32>sign);
 }
