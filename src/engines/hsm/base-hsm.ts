@@ -24,11 +24,11 @@ import type {
   ImportHsmKeyRequest,
 } from "./hsm.ts";
 import { HsmError } from "./hsm-error.ts";
+import type { KeyInfo } from "./key-info.ts";
 import { OP } from "./record.ts";
-import type { TokenCall } from "./record-queue.ts";
 import type { KeyFacts } from "./templates.ts";
 import type { CallResult } from "./token.ts";
-import { gcmCall, type KeyInfo, oaepCall } from "./token-key.ts";
+import { gcmCall, oaepCall, type TokenCall } from "./token-call.ts";
 import { blockCall, signCall } from "./trials.ts";
 
 /** Far less than half of the time in which the clock of records comes round. */

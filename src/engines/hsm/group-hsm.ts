@@ -23,10 +23,10 @@ import { HsmError } from "./hsm-error.ts";
 import { isDeviceFault } from "./judge.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats, probe } from "./member-stats.ts";
-import type { TokenCall } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import { type GroupPolicy, Selector } from "./selector.ts";
 import type { CallResult, TokenEvent } from "./token.ts";
+import type { TokenCall } from "./token-call.ts";
 import type { TokenKey } from "./token-key.ts";
 
 /** A member as the group sees it. */

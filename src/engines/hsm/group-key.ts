@@ -4,11 +4,12 @@ import type { KeyBackend } from "./base-hsm.ts";
 import type { Breaker } from "./breaker.ts";
 import { HsmError } from "./hsm-error.ts";
 import { isDeviceFault } from "./judge.ts";
+import type { KeyIdentityCheck, KeyInfo } from "./key-info.ts";
 import type { Member } from "./member.ts";
-import { ownCall, type TokenCall } from "./record-queue.ts";
 import type { Selector } from "./selector.ts";
 import type { CallResult } from "./token.ts";
-import type { KeyIdentityCheck, KeyInfo, KeyReference, TokenKey } from "./token-key.ts";
+import { ownCall, type TokenCall } from "./token-call.ts";
+import type { KeyReference, TokenKey } from "./token-key.ts";
 import { pause } from "./waiting.ts";
 
 interface GroupMember {

@@ -14,8 +14,7 @@ import { type BaseHsm, KeyHandle } from "./base-hsm.ts";
 import type { HsmKey, HsmKeySpec } from "./hsm.ts";
 import { HsmError, type HsmErrorCode } from "./hsm-error.ts";
 import { OP } from "./record.ts";
-import type { TokenCall } from "./record-queue.ts";
-import { gcmCall, oaepCall } from "./token-key.ts";
+import { gcmCall, oaepCall, type TokenCall } from "./token-call.ts";
 import { blockCall, signCall } from "./trials.ts";
 
 const CODES: Readonly<Partial<Record<HsmErrorCode, KmsErrorCode>>> = {

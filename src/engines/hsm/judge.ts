@@ -7,7 +7,7 @@ import type { Addon, NativeError } from "./addon.ts";
 import { CKR, MECHANISM_NAMES } from "./constants.ts";
 import { HsmError, type HsmErrorCode, type HsmOutcome } from "./hsm-error.ts";
 import { OP, REASON, STATUS } from "./record.ts";
-import type { TokenAnswer, TokenCall } from "./record-queue.ts";
+import type { TokenAnswer, TokenCall } from "./token-call.ts";
 
 export interface Verdict {
   readonly code: HsmErrorCode;

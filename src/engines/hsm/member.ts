@@ -8,9 +8,10 @@ import type { GenerateHsmKeyRequest, HsmCapabilities, HsmKeySpec } from "./hsm.t
 import { HsmError } from "./hsm-error.ts";
 import { importIntoToken } from "./import-key.ts";
 import { fromRejection } from "./judge.ts";
+import type { KeyIdentityCheck } from "./key-info.ts";
 import { type KeyFacts, type KeyPurpose, Templates } from "./templates.ts";
 import type { Token } from "./token.ts";
-import { type KeyIdentityCheck, type KeyReference, TokenKey } from "./token-key.ts";
+import { type KeyReference, TokenKey } from "./token-key.ts";
 import { servedAlgorithms } from "./trials.ts";
 
 const MAX_LISTED = 100_000;

@@ -1,7 +1,6 @@
 /**
  * Turns calls into records of the pool: copies arguments into an arena at once, submits what one tick gathered in one
- * piece, and settles each call when its record is done. Arenas are cut into slots of equal size; plaintext is wiped there
- * before a slot is used again.
+ * piece, and settles each call when its record is done.
  */
 
 import { copyShort } from "../../bytes.ts";
@@ -9,37 +8,9 @@ import { randomBytes } from "../random.ts";
 import type { NativePool } from "./addon.ts";
 import { CKM } from "./constants.ts";
 import { GCM_MODES, type IvMode, tokenMakesIvs } from "./gcm-modes.ts";
-import { FLAG, OP, REASON, RECORD_LENGTH, RING, STATUS, SUBMIT } from "./record.ts";
-
-/** One call of the token, as bytes and numbers. */
-export interface TokenCall {
-  readonly op: number;
-  readonly mechanism: number;
-  readonly flags: number;
-  readonly hash?: number;
-  readonly mgfHash?: number;
-  readonly saltLength?: number;
-  readonly iv?: Uint8Array | undefined;
-  /** GCM: aad; verify: the signature. */
-  readonly aux?: Uint8Array | undefined;
-  readonly input: Uint8Array;
-  readonly outputCapacity: number;
-}
-
-/** What became of a call. `ckr` is 0 and `output` there when it succeeded. */
-export interface TokenAnswer {
-  readonly status: number;
-  readonly reason: number;
-  readonly ckr: number;
-  /** Index of a function name. */
-  readonly fn: number;
-  /** Owns its memory. */
-  readonly output?: Uint8Array;
-  /** The iv that was used. */
-  readonly iv?: Uint8Array | undefined;
-  /** The call again, with its bytes copied, when it failed: its caller may have changed its own arrays since. */
-  readonly again?: TokenCall;
-}
+import { FLAG, OP, REASON, RING, STATUS, SUBMIT } from "./record.ts";
+import { type Arena, aligned, SlotArenas, WORDS } from "./slot-arenas.ts";
+import { BUSY, ownCall, TAG_LENGTH, type TokenAnswer, type TokenCall } from "./token-call.ts";
 
 export interface QueueLimits {
   /** Calls that may wait for the token, those it is working on included. */
@@ -47,28 +18,11 @@ export interface QueueLimits {
   readonly bytes: number;
 }
 
-/** Refused before anything was sent: the queue is full. */
-export const BUSY: TokenAnswer = { status: STATUS.NOT_SENT, reason: REASON.NONE, ckr: 0, fn: 0 };
-
 type Settle = (answer: TokenAnswer) => void;
 
-/** Bytes a slot has, and how many slots an arena of that size has. Larger calls get an arena of their own. */
-const SLOT_CLASSES: readonly { readonly slotBytes: number; readonly slots: number }[] = [
-  { slotBytes: 512, slots: 512 },
-  { slotBytes: 4096, slots: 128 },
-  { slotBytes: 65_536, slots: 16 },
-  { slotBytes: 1 << 20, slots: 2 },
-];
-/** Most memory in arenas; what does not fit waits in ordinary memory. */
-const MAX_ARENA_BYTES: number = 48 * 1024 * 1024;
 /** Records that are submitted without waiting for the end of the tick, so that the token works while we encode. */
 const EAGER_RECORDS = 32;
-const WORDS: number = RECORD_LENGTH / 4;
 const SWEEP_MS = 50;
-const GCM_TAG_LENGTH = 16;
-
-const ALIGNMENT = 8;
-const aligned = (length: number): number => (length + ALIGNMENT - 1) & -ALIGNMENT;
 
 interface Entry {
   /** Its arrays are the caller's, who may change or transfer them: only that they are there is looked at. */
@@ -78,19 +32,6 @@ interface Entry {
   readonly used: number;
   /** Bytes of input and output, as the limits count them. */
   readonly byteLength: number;
-}
-
-interface Arena {
-  readonly id: number;
-  readonly bytes: Uint8Array;
-  /** The records; the addon runs on little-endian processors alone. */
-  readonly words: Uint32Array;
-  readonly slotBytes: number;
-  readonly slots: number;
-  readonly dataStart: number;
-  readonly entries: (Entry | undefined)[];
-  next: number;
-  free: number;
 }
 
 /** A call that found no slot, with bytes of its own. */
@@ -106,14 +47,12 @@ export class RecordQueue {
   readonly #pool: NativePool;
   readonly #limits: QueueLimits;
   readonly #ivMode: IvMode;
-  readonly #arenas: Map<number, Arena> = new Map();
-  readonly #byClass: Arena[][] = SLOT_CLASSES.map(() => []);
-  #arenaBytes = 0;
+  readonly #arenas: SlotArenas<Entry>;
   #waiting: Waiting[] = [];
   #records = 0;
   #bytes = 0;
   /** The run of neighbouring slots that is not submitted yet. */
-  #runArena: Arena | undefined;
+  #runArena: Arena<Entry> | undefined;
   #runFirst = 0;
   #runCount = 0;
   #isFlushDue = false;
@@ -121,6 +60,7 @@ export class RecordQueue {
 
   constructor(pool: NativePool, limits: QueueLimits, ivMode: IvMode) {
     this.#pool = pool;
+    this.#arenas = new SlotArenas(pool);
     this.#limits = limits;
     this.#ivMode = ivMode;
   }
@@ -189,15 +129,11 @@ export class RecordQueue {
     const inputAt = auxAt + aligned(auxLength);
     const outputAt = inputAt + aligned(inputLength);
     const used = outputAt + call.outputCapacity;
-    const arena = this.#arenaFor(used);
+    const arena = this.#arenas.withRoom(used);
     if (arena === undefined) return false;
 
-    let index = arena.next;
-    while (arena.entries[index] !== undefined) index = index + 1 === arena.slots ? 0 : index + 1;
-    arena.next = index + 1 === arena.slots ? 0 : index + 1;
-    arena.free -= 1;
-    arena.entries[index] = { call, settle, used, byteLength: inputLength + call.outputCapacity };
-
+    const entry: Entry = { call, settle, used, byteLength: inputLength + call.outputCapacity };
+    const index = this.#arenas.take(arena, entry);
     const { bytes, words } = arena;
     const data = arena.dataStart + index * arena.slotBytes;
     if (call.iv !== undefined) copyShort(call.iv, 0, bytes, data, ivLength);
@@ -211,7 +147,7 @@ export class RecordQueue {
     words[at] = call.op | (call.flags << 8) | ((call.hash ?? 0) << 16) | ((call.mgfHash ?? 0) << 24);
     words[at + 1] = isGcm ? mechanism : call.mechanism;
     words[at + 2] = keyRef;
-    words[at + 3] = GCM_TAG_LENGTH | (ivMode << 8) | ((call.saltLength ?? 0) << 16);
+    words[at + 3] = TAG_LENGTH | (ivMode << 8) | ((call.saltLength ?? 0) << 16);
     words[at + 4] = data;
     words[at + 5] = ivLength;
     words[at + 6] = data + auxAt;
@@ -234,41 +170,6 @@ export class RecordQueue {
     this.#runCount += 1;
     if (this.#runCount >= EAGER_RECORDS) this.#flush();
     return true;
-  }
-
-  #arenaFor(byteLength: number): Arena | undefined {
-    const index = SLOT_CLASSES.findIndex(({ slotBytes }) => byteLength <= slotBytes);
-    const shape = SLOT_CLASSES[index];
-    if (shape === undefined) {
-      // One slot, gone with its call.
-      return this.#newArena(aligned(byteLength), 1);
-    }
-    const known = this.#byClass[index] ?? [];
-    for (const arena of known) if (arena.free > 0) return arena;
-    const made = this.#newArena(shape.slotBytes, shape.slots);
-    if (made !== undefined) known.push(made);
-    return made;
-  }
-
-  #newArena(slotBytes: number, slots: number): Arena | undefined {
-    const byteLength = slots * (RECORD_LENGTH + slotBytes);
-    // A call larger than the whole allowance still gets its turn, alone.
-    if (this.#arenaBytes + byteLength > MAX_ARENA_BYTES && this.#arenaBytes > 0) return undefined;
-    const { id, buffer } = this.#pool.createArena(slots, slots * slotBytes);
-    this.#arenaBytes += byteLength;
-    const arena: Arena = {
-      id,
-      bytes: new Uint8Array(buffer),
-      words: new Uint32Array(buffer, 0, slots * WORDS),
-      slotBytes,
-      slots,
-      dataStart: slots * RECORD_LENGTH,
-      entries: new Array<Entry | undefined>(slots).fill(undefined),
-      next: 0,
-      free: slots,
-    };
-    this.#arenas.set(id, arena);
-    return arena;
   }
 
   /** Hands the run to the pool. */
@@ -308,11 +209,11 @@ export class RecordQueue {
     this.#resume();
   }
 
-  #complete(arena: Arena, index: number, kind: number): void {
+  #complete(arena: Arena<Entry>, index: number, kind: number): void {
     const entry = arena.entries[index];
     if (entry === undefined) throw new Error("internal: the pool completes a record that is not in flight");
     if (kind === RING.RELEASED) {
-      this.#free(arena, index, entry);
+      this.#arenas.release(arena, index, entry.used);
       return;
     }
     if (kind === RING.TIMED_OUT) {
@@ -345,14 +246,14 @@ export class RecordQueue {
   }
 
   /** Reads the iv back where the pool may have taken a fresh one. */
-  #ivOf(arena: Arena, index: number, call: TokenCall): Uint8Array | undefined {
+  #ivOf(arena: Arena<Entry>, index: number, call: TokenCall): Uint8Array | undefined {
     if (call.iv === undefined || (call.flags & FLAG.FIXED_IV) !== 0) return undefined;
     const start = arena.dataStart + index * arena.slotBytes;
     return arena.bytes.slice(start, start + (arena.words[index * WORDS + 5] ?? 0));
   }
 
   /** Reads the call back from its slot: the arrays it came in belong to the caller. */
-  #callOf(arena: Arena, index: number, call: TokenCall): TokenCall {
+  #callOf(arena: Arena<Entry>, index: number, call: TokenCall): TokenCall {
     const at = index * WORDS;
     const read = (offset: number): Uint8Array => {
       const start = arena.words[at + offset] ?? 0;
@@ -368,25 +269,14 @@ export class RecordQueue {
     };
   }
 
-  #release(arena: Arena, index: number, entry: Entry): void {
+  #release(arena: Arena<Entry>, index: number, entry: Entry): void {
     this.#uncount(entry);
-    this.#free(arena, index, entry);
+    this.#arenas.release(arena, index, entry.used);
   }
 
   #uncount({ byteLength }: { readonly byteLength: number }): void {
     this.#records -= 1;
     this.#bytes -= byteLength;
-  }
-
-  #free(arena: Arena, index: number, entry: Entry): void {
-    const start = arena.dataStart + index * arena.slotBytes;
-    arena.bytes.fill(0, start, start + entry.used);
-    arena.entries[index] = undefined;
-    arena.free += 1;
-    if (arena.slots > 1) return;
-    this.#arenas.delete(arena.id);
-    this.#arenaBytes -= RECORD_LENGTH + arena.slotBytes;
-    this.#pool.destroyArena(arena.id);
   }
 
   /** Gives slots that became free to the calls that wait for one. */
@@ -424,7 +314,7 @@ export class RecordQueue {
 
   #cancel(settle: Settle): void {
     this.#settleWaiting(REASON.CANCELLED, (waiting) => waiting.settle === settle);
-    for (const arena of this.#arenas.values()) {
+    for (const arena of this.#arenas.all()) {
       const index = arena.entries.findIndex((entry) => entry?.settle === settle);
       if (index < 0) continue;
       // The pool takes back what it has.
@@ -439,14 +329,4 @@ export class RecordQueue {
     clearTimeout(this.#sweep);
     this.#settleWaiting(REASON.CLOSED, () => true);
   }
-}
-
-/** Copies a call and its bytes. */
-export function ownCall(call: TokenCall): TokenCall {
-  return {
-    ...call,
-    iv: call.iv === undefined ? undefined : new Uint8Array(call.iv),
-    aux: call.aux === undefined ? undefined : new Uint8Array(call.aux),
-    input: new Uint8Array(call.input),
-  };
 }

@@ -4,7 +4,8 @@ import { copyBytes, ensureBytes } from "../../bytes.ts";
 import { ensure } from "../../errors.ts";
 import { KEY_SPECS } from "../../keys/key-spec.ts";
 import type { GenerateHsmKeyRequest, HsmKeyReference, HsmKeySpec, ImportHsmKeyRequest } from "./hsm.ts";
-import type { KeyIdentityCheck, KeyReference } from "./token-key.ts";
+import type { KeyIdentityCheck } from "./key-info.ts";
+import type { KeyReference } from "./token-key.ts";
 
 const MAX_ID_LENGTH = 64;
 const MAX_LABEL_LENGTH = 128;

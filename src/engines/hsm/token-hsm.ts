@@ -16,9 +16,9 @@ import type {
 import { HsmError } from "./hsm-error.ts";
 import type { Member } from "./member.ts";
 import { keepAlive, memberHealth, memberStats } from "./member-stats.ts";
-import type { TokenCall } from "./record-queue.ts";
 import { readGenerateRequest, readImportRequest, readReference } from "./requests.ts";
 import type { CallResult } from "./token.ts";
+import type { TokenCall } from "./token-call.ts";
 import type { TokenKey } from "./token-key.ts";
 
 export class TokenHsm extends BaseHsm {

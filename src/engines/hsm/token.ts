@@ -1,5 +1,5 @@
 /**
- * One token: logs in when asked, recovers with growing pauses when it is lost, and carries calls through: retries what
+ * One token: logs in when asked, tells what happens to it, and carries calls through: retries what
  * a pause helps, waits for a recovery within the deadline, and tells a forged ciphertext from a broken device.
  */
 
@@ -10,8 +10,10 @@ import { HsmError } from "./hsm-error.ts";
 import { errorOf, fromRejection, judge, type Verdict } from "./judge.ts";
 import { STAT, STAT_COUNT } from "./pool-figures.ts";
 import { EVENT, FLAG, OP, REASON, STATE, STATUS } from "./record.ts";
-import { type QueueLimits, RecordQueue, type TokenAnswer, type TokenCall } from "./record-queue.ts";
-import { pause } from "./waiting.ts";
+import { type QueueLimits, RecordQueue } from "./record-queue.ts";
+import { Recovery } from "./recovery.ts";
+import type { TokenAnswer, TokenCall } from "./token-call.ts";
+import { jittered, pause } from "./waiting.ts";
 
 export type PinProvider = () => Promise<Uint8Array>;
 
@@ -64,13 +66,6 @@ const NOT_OPENED: CallResult = { output: undefined, iv: undefined };
 
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 500;
-const FIRST_RECOVERY_MS = 100;
-const MAX_RECOVERY_MS = 2000;
-
-/** Full jitter: callers that were refused together do not come back together. Not for secrets. */
-function jittered(milliseconds: number): number {
-  return Math.ceil(Math.random() * milliseconds);
-}
 
 export class Token {
   readonly name: string;
@@ -84,13 +79,12 @@ export class Token {
   readonly #statistics: Float64Array = new Float64Array(STAT_COUNT);
   /** When the pool began, on the clock of this process. */
   readonly #start: number;
+  readonly #recovery: Recovery;
   readonly #failedCalls: WeakMap<HsmError, TokenCall> = new WeakMap();
   #info: PoolToken | undefined;
   #epoch = 0;
   #lastUse = 0;
   #isClosed = false;
-  #recovering: Promise<void> | undefined;
-  #recoveryPause: number = FIRST_RECOVERY_MS;
 
   constructor(addon: Addon, options: TokenOptions) {
     this.addon = addon;
@@ -105,6 +99,7 @@ export class Token {
     });
     this.#start = performance.now() - this.pool.now();
     this.#queue = new RecordQueue(this.pool, options.queue, options.ivMode);
+    this.#recovery = new Recovery(this.pool, options.name, () => this.#isClosed);
   }
 
   /** @throws HsmError `TokenNotFound`, `LoginFailed`, `ModuleError` and what the module fails with */
@@ -273,56 +268,16 @@ export class Token {
     if (verdict.code !== "TokenLost" || options.failFast) return false;
     // A token that comes back and is lost again at once is not to keep a processor busy.
     if (attempt > 1) await pause(jittered(Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)), signal);
-    return this.#recoversWithin(options.deadline - this.now(), signal);
-  }
-
-  async #recoversWithin(milliseconds: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const over = new AbortController();
-    const signals = signal === undefined ? [over.signal] : [over.signal, signal];
-    const late = pause(milliseconds, AbortSignal.any(signals)).then(() => false);
-    const recovered = this.recover().then(
-      () => true,
-      () => false,
-    );
-    try {
-      return await Promise.race([recovered, late]);
-    } finally {
-      over.abort();
-    }
+    return this.#recovery.succeedsWithin(options.deadline - this.now(), signal);
   }
 
   /**
-   * Brings a lost token back: new sessions, login, keys found again. Callers share one run, which goes on with growing
-   * pauses until it succeeds, the login is refused or the token is closed.
+   * Brings a lost token back: new sessions, login, keys found again. Callers share one run.
    *
    * @throws HsmError `LoginFailed`, `Closed`
    */
   recover(): Promise<void> {
-    this.#recovering ??= this.#recover().finally(() => {
-      this.#recovering = undefined;
-    });
-    return this.#recovering;
-  }
-
-  async #recover(): Promise<void> {
-    for (;;) {
-      if (this.#isClosed) throw new HsmError("This Hsm is closed.", { code: "Closed", member: this.name });
-      try {
-        await this.pool.recover();
-        this.#recoveryPause = FIRST_RECOVERY_MS;
-        return;
-      } catch (cause) {
-        const error = fromRejection(cause, this.name);
-        // A refused PIN is not tried again: tokens lock after a few.
-        if (this.pool.state() === STATE.LOCKED || error.code === "LoginFailed") throw error;
-        const wait = this.#recoveryPause / 2 + jittered(this.#recoveryPause / 2);
-        this.#recoveryPause = Math.min(MAX_RECOVERY_MS, 2 * this.#recoveryPause);
-        // Callers that wait have timers of their own; this one keeps no process alive.
-        await new Promise<void>((resolve) => {
-          setTimeout(resolve, wait).unref();
-        });
-      }
-    }
+    return this.#recovery.run();
   }
 
   #onEvent(code: number, a: number, b: number): void {

@@ -10,9 +10,9 @@ import { CKM } from "./constants.ts";
 import { HASH_CODE } from "./hashes.ts";
 import { HsmError } from "./hsm-error.ts";
 import { FLAG, OP } from "./record.ts";
-import type { TokenCall } from "./record-queue.ts";
 import type { CallResult } from "./token.ts";
-import { digestInfo, gcmCall, oaepCall, type TokenKey } from "./token-key.ts";
+import { digestInfo, gcmCall, oaepCall, type TokenCall } from "./token-call.ts";
+import type { TokenKey } from "./token-key.ts";
 
 type SigningHash = "SHA-256" | "SHA-384" | "SHA-512";
 

@@ -1,4 +1,4 @@
-/** Waits that end when a signal is aborted. */
+/** Waits that end when a signal is aborted, and how long to wait before something is tried again. */
 
 import { HsmError } from "./hsm-error.ts";
 
@@ -14,6 +14,11 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
     const timer = setTimeout(end, milliseconds);
     signal?.addEventListener("abort", end, { once: true });
   });
+}
+
+/** Full jitter: callers that were refused together do not come back together. Not for secrets. */
+export function jittered(milliseconds: number): number {
+  return Math.ceil(Math.random() * milliseconds);
 }
 
 /** Follows a promise that others wait for as well, but no longer than until the signal is aborted. */
