@@ -273,10 +273,9 @@ async function openHardwareRoot(
   return openHardwareRootKey(option.hsm.hardwareKeys, kdf, storeId);
 }
 
-/** Low digits of request ids, so that a number is formatted once in 1024 ids. */
-const LOW_DIGITS: readonly string[] = Array.from({ length: 1024 }, (_, low) =>
-  low.toString(32).padStart(2, "0"),
-);
+/** Low digits of request ids, so that a number is formatted once in 1024 ids; each is made when it first comes. */
+const LOW_DIGITS: string[] = [];
+const LOW_COUNT = 1024;
 
 /** Makes request ids: a random prefix for this Kms and a counter. */
 function requestIds(): () => string {
@@ -285,11 +284,12 @@ function requestIds(): () => string {
   let low = 0;
   let start = `${prefix}-0`;
   return () => {
-    if (low === LOW_DIGITS.length) {
+    if (low === LOW_COUNT) {
       low = 0;
       high += 1;
       start = `${prefix}-${high.toString(32)}`;
     }
+    LOW_DIGITS[low] ??= low.toString(32).padStart(2, "0");
     return start + LOW_DIGITS[low++];
   };
 }
