@@ -36,11 +36,6 @@ export interface Guest {
   kernels(build: BuildChoice): Promise<Kernels>;
   /** Calls a kernel so often, for hosts that time it with a clock of their own. */
   call(build: BuildChoice, kernel: string, times: number): Promise<void>;
-  /**
-   * Milliseconds from the import of the package to the first ciphertext of a Kms, in a page that is idle and has loaded nothing
-   * of it yet; and those that importing an empty module takes there, which is the browser's share of each file.
-   */
-  firstSeal(): Promise<{ readonly all: number; readonly emptyModule: number }>;
 }
 
 async function primitives(build: BuildChoice = "best") {
@@ -109,22 +104,5 @@ async function call(build: BuildChoice, kernel: string, times: number): Promise<
   for (let i = 0; i < times; i++) contender.run();
 }
 
-/** How long a page is let alone before it is timed: making it keeps the browser busy for a while. */
-const QUIET_MS = 700;
-
-async function firstSeal(): Promise<{ all: number; emptyModule: number }> {
-  await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-  const began = performance.now();
-  const { Kms } = await import("keyplane");
-  const kms = await Kms.open();
-  const { keyId } = await kms.createKey();
-  await kms.advanceEncrypt({ keyId, plaintext: new Uint8Array(32) });
-  const sealed = performance.now();
-  await import(`${location.origin}/empty.js`);
-  const imported = performance.now();
-  await kms.close();
-  return { all: sealed - began, emptyModule: imported - sealed };
-}
-
-export const keyplaneFigures: Guest = { compare, kernels, call, firstSeal };
+export const keyplaneFigures: Guest = { compare, kernels, call };
 Object.assign(globalThis, { keyplaneFigures });

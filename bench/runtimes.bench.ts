@@ -12,9 +12,10 @@ import { type Browser, launchBrowser, serve } from "../test/runtimes/browser-gue
 import { execute } from "../test/runtimes/cli-guests.ts";
 import { serveWorkerd } from "../test/runtimes/edge-guests.ts";
 import { binary, has, ROOT, type Tool } from "../test/runtimes/tools.ts";
+import type { FirstSeal } from "./first-seal-guest.ts";
 import type { Gate } from "./gates.ts";
 import { median } from "./interleave.ts";
-import type { BuildChoice, Comparison, Guest, Kernels } from "./runtimes-guest.ts";
+import type { BuildChoice, Comparison, Guest as FiguresGuest, Kernels } from "./runtimes-guest.ts";
 
 /** Least ratios in a page: the contender's time over ours. */
 const LEAST: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -39,16 +40,18 @@ const ISOLATED: Readonly<Record<string, string>> = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-async function bundle(app: App): Promise<string> {
-  const folder = join(app.folder, "site");
+/** What pages answer: the figures, and below `first/` the first seal. */
+type Guest = FiguresGuest & FirstSeal;
+
+/** Builds a page that runs a guest, apart from all others. */
+async function bundlePage(app: App, folder: string, guest: string): Promise<void> {
   mkdirSync(folder);
-  writeFileSync(join(folder, "empty.js"), "export {};\n");
   writeFileSync(
     join(folder, "index.html"),
     '<!doctype html><title>figures</title><script type="module" src="./figures.js"></script>\n',
   );
   await build({
-    entryPoints: { figures: join(ROOT, "bench/runtimes-guest.ts") },
+    entryPoints: { figures: join(ROOT, "bench", guest) },
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -58,6 +61,13 @@ async function bundle(app: App): Promise<string> {
     plugins: [packageIn(app)],
     logLevel: "warning",
   });
+}
+
+async function bundle(app: App): Promise<string> {
+  const folder = join(app.folder, "site");
+  await bundlePage(app, folder, "runtimes-guest.ts");
+  await bundlePage(app, join(folder, "first"), "first-seal-guest.ts");
+  writeFileSync(join(folder, "empty.js"), "export {};\n");
   return folder;
 }
 
@@ -70,7 +80,7 @@ async function ask<Name extends keyof Guest>(
 ): Promise<Awaited<ReturnType<Guest[Name]>>> {
   const page = await browser.newPage();
   try {
-    await page.goto(`${origin}/`);
+    await page.goto(`${origin}/${name === "firstSeal" ? "first/" : ""}`);
     const answer = await page.evaluate(
       async (asked: string, json: string) => {
         type Figure = (...args: unknown[]) => Promise<unknown>;
