@@ -1,7 +1,7 @@
 /** Browsers: the build of the kernels that serves is loaded when a Kms is opened, those of curves and of RSA with their first key. */
 
 import { provideKernels } from "../engines/wasm/lazy.ts";
-import { createWebCryptoEngine as createWebCrypto } from "../engines/webcrypto/index.ts";
+import { createWebCryptoEngine as createWebCrypto } from "../engines/webcrypto/lazy.ts";
 import { Kms as PortableKms } from "../kms.ts";
 import type { KmsOptions } from "../operations/open-kms.ts";
 import { portablePlatform } from "./portable.ts";
