@@ -54,13 +54,16 @@ export async function sizes() {
     const { code, kernels } = await measure(entry);
     const foreign = Object.keys(kernels).filter((module) => !modules.includes(module));
     if (foreign.length > 0) over.push(`${name} reaches the kernels of ${foreign.join(", ")}`);
-    let total = code;
     for (const [module, builds] of Object.entries(kernels)) {
-      total += Math.max(...Object.values(builds));
       lines.push(`${name}: kernels of ${module}, one of ${JSON.stringify(builds)}`);
     }
+    // A browser takes the builds of one kind; what is carried in the code comes to all of them.
+    const totals = ["base", "simd", "relaxed"].map((kind) =>
+      Object.values(kernels).reduce((sum, builds) => sum + (builds[kind] ?? 0), code),
+    );
+    const total = Math.max(...totals);
     lines.push(
-      `${name}: code ${code} bytes; with the largest builds ${total} of at most ${most} bytes gzipped`,
+      `${name}: code ${code} bytes; with the builds of a kind ${total} of at most ${most} bytes gzipped`,
     );
     if (total > most) over.push(`${name} loads ${total} bytes gzipped, more than ${most}`);
   }

@@ -7,6 +7,7 @@ import { newKey, patterned } from "../support/kms.ts";
 
 const BYTES = "../../src/engines/wasm/bytes";
 const WASM_ENGINE = "../../src/engines/wasm/index.ts";
+const WEBCRYPTO_ENGINE = "../../src/engines/webcrypto/index.ts";
 const EC: KeyRequest = { keySpec: "EC_P256", keyUsage: "SIGN/VERIFY" };
 const RSA: KeyRequest = { keySpec: "RSA_2048", keyUsage: "SIGN/VERIFY" };
 const rootKey = { bytes: patterned(32) };
@@ -49,6 +50,7 @@ afterEach(async () => {
     vi.doUnmock(`${BYTES}/${name}.ts`);
   }
   vi.doUnmock(WASM_ENGINE);
+  vi.doUnmock(WEBCRYPTO_ENGINE);
   vi.useRealTimers();
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
@@ -89,9 +91,14 @@ async function storedKey(
   return { kms: await freshKms({ store, rootKey, ...options }), keyId };
 }
 
-/** Lets something happen before each build of a module is there, or in its place. */
+/** Has the main kernels come in a chunk, as in a browser without relaxed SIMD. */
+const CHUNKED: KmsOptions = { relaxedSimd: "off" };
+
+/** Lets something happen before each chunk of a module is there, or in its place. */
 function beforeChunks(prefix: "" | "ecc-" | "rsa-", happens: () => Promise<void> | void): void {
-  for (const build of ["base", "simd", "relaxed"]) {
+  // The entry carries the best build of the main module.
+  const builds = prefix === "" ? ["base", "simd"] : ["base", "simd", "relaxed"];
+  for (const build of builds) {
     vi.doMock(`${BYTES}/${prefix}${build}.ts`, async (original) => {
       await happens();
       return original();
@@ -105,6 +112,35 @@ describe("a Kms in a page loads", () => {
     const keyId = await newKey(kms);
     await kms.advanceEncrypt({ keyId, plaintext: patterned(32) });
     expect(await loaded()).toEqual(["main"]);
+  });
+
+  test("no file to seal a short message where relaxed SIMD serves, and one build elsewhere", async () => {
+    const asked: string[] = [];
+    const note = (path: string, name: string): void => {
+      vi.doMock(path, (original) => {
+        asked.push(name);
+        return original();
+      });
+    };
+    const opened = async (options: KmsOptions): Promise<Kms> => {
+      for (const build of ["base", "simd", "relaxed"]) note(`${BYTES}/${build}.ts`, "main");
+      note(WEBCRYPTO_ENGINE, "webcrypto");
+      vi.resetModules();
+      await import("../../src/web.ts");
+      // What the entry itself has is there.
+      asked.length = 0;
+      const kms = await openHere(options);
+      const keyId = await newKey(kms);
+      await kms.advanceEncrypt({ keyId, plaintext: patterned(2048) });
+      return kms;
+    };
+    const { probeSwizzle } = await import("../../src/engines/wasm/probe.ts");
+    await opened({});
+    expect(asked).toEqual(probeSwizzle("relaxed") ? [] : ["main"]);
+    const kms = await opened(CHUNKED);
+    expect(asked).toEqual(["main"]);
+    await kms.advanceEncrypt({ keyId: await newKey(kms), plaintext: patterned(2049) });
+    await vi.waitFor(() => expect(asked).toEqual(["main", "webcrypto"]));
   });
 
   test("the kernels of curves and of RSA with the first keys that need them", async () => {
@@ -427,11 +463,11 @@ describe("the engines of a page", () => {
       await held;
     });
     vi.spyOn(console, "warn").mockReturnValue(undefined);
-    const first = await freshKms();
+    const first = await freshKms(CHUNKED);
     expect(first.engine).toBe("webcrypto");
     const keyId = await newKey(first);
     isGone = false;
-    const opening = openHere({ engine: "wasm" });
+    const opening = openHere({ ...CHUNKED, engine: "wasm" });
     await new Promise((resolve) => setTimeout(resolve, 5));
     await first.advanceEncrypt({ keyId, plaintext: patterned(10) });
     release();
@@ -509,6 +545,26 @@ describe("the engines of a page", () => {
     vi.stubGlobal("KEYPLANE_BREAK_SELF_TEST", "aes-gcm");
   }
 
+  test("seal everything with wasm while WebCrypto cannot be loaded, and ask for it again", async () => {
+    const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
+    let attempts = 0;
+    const kms = await freshKms();
+    vi.doMock(WEBCRYPTO_ENGINE, async (original) => {
+      attempts += 1;
+      if (attempts === 1) throw new Error("the network is gone");
+      return original();
+    });
+    expect(await codeOf(() => openHere({ engine: "webcrypto" }))).toBe("Rejected.UnsupportedOperation");
+    const keyId = await newKey(kms);
+    const encrypt = vi.spyOn(crypto.subtle, "encrypt");
+    await vi.waitFor(async () => {
+      encrypt.mockClear();
+      await kms.advanceEncrypt({ keyId, plaintext: patterned(3000) });
+      expect(encrypt).toHaveBeenCalled();
+    }, 10_000);
+    expect([attempts, warn.mock.calls.length]).toEqual([2, 0]);
+  });
+
   test("say so once when WebCrypto fails its self-test, and go on with wasm", async () => {
     const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
     const kms = await freshKms();
@@ -536,7 +592,7 @@ describe("the engines of a page", () => {
     });
     breakAesGcm();
     for (const options of [{}, { engine: "webcrypto" }] as const) {
-      expect(await codeOf(() => freshKms(options))).toBe("InternalFailure");
+      expect(await codeOf(() => freshKms({ ...CHUNKED, ...options }))).toBe("InternalFailure");
     }
   });
 
@@ -599,12 +655,14 @@ describe("the engines of a page", () => {
       if (isGone) throw new Error("the network is gone");
     });
     const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
-    const first = await freshKms();
+    const first = await freshKms(CHUNKED);
     expect([first.engine, warn.mock.calls.length]).toEqual(["webcrypto", 1]);
-    expect(await codeOf(() => openHere({ engine: "wasm" }))).toBe("Rejected.UnsupportedOperation");
+    expect(await codeOf(() => openHere({ ...CHUNKED, engine: "wasm" }))).toBe(
+      "Rejected.UnsupportedOperation",
+    );
     isGone = false;
-    expect((await openHere()).engine).toBe("wasm");
-    expect((await openHere({ engine: "wasm" })).engine).toBe("wasm");
+    expect((await openHere(CHUNKED)).engine).toBe("wasm");
+    expect((await openHere({ ...CHUNKED, engine: "wasm" })).engine).toBe("wasm");
     const keyId = await newKey(first);
     const { ciphertextBlob } = await first.advanceEncrypt({ keyId, plaintext: patterned(32) });
     expect((await first.advanceDecrypt({ ciphertextBlob })).plaintext).toEqual(patterned(32));
