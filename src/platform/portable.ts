@@ -23,8 +23,6 @@ import {
 
 const PBKDF2_ITERATIONS = 600_000;
 const SALT_LENGTH = 16;
-/** How long a stream waits for WebCrypto, which may have to be loaded; wasm serves it as well. */
-const PATIENCE_MS = 1000;
 
 /** Provides the best builds of some modules to the wasm engine. @throws KmsError `Rejected.UnsupportedOperation` */
 export type ProvideKernels = (relaxedSimd: RelaxedSimd, modules: readonly ModuleName[]) => Promise<void>;
@@ -144,13 +142,7 @@ export function portablePlatform(
       }
     },
     prepareBulk: async (choice, { verifySignatures }) => {
-      if (choice !== "auto" || webCryptoEngine(verifySignatures) !== undefined) return;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const enough = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, PATIENCE_MS);
-      });
-      await Promise.race([tryWebCrypto(verifySignatures, createWebCrypto), enough]);
-      clearTimeout(timer);
+      if (choice === "auto") await tryWebCrypto(verifySignatures, createWebCrypto);
     },
     rootKey: { newKdf, deriveFromPassphrase, readFile: async () => undefined },
     newCiphertextBlock: () => undefined,

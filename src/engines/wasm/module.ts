@@ -4,6 +4,7 @@
  */
 
 import { ensure, KmsError } from "../../errors.ts";
+import { isWantOfMemory } from "./probe.ts";
 import { allowRelaxedSimd } from "./v8-flag.ts";
 
 /** The builds of the kernels, by what they ask of the runtime: nothing, SIMD128, or relaxed SIMD as well. */
@@ -181,7 +182,7 @@ function refusedWith<T>(message: string, work: () => T): T {
 
 /** Tells whether an error is a want of memory (or, in browsers, of instances), which another attempt may not meet. */
 export function mayPass(error: unknown): boolean {
-  return (error as KmsError).cause instanceof RangeError;
+  return isWantOfMemory((error as KmsError).cause);
 }
 
 function ensureWebAssembly(): void {

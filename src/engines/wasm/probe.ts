@@ -32,9 +32,17 @@ function instantiate(
   return { run: f, memory: new Uint8Array(m.buffer) };
 }
 
+/**
+ * Tells a want of memory or of instances, which may pass, from what is so for good: a RangeError in V8 and JavaScriptCore, in
+ * Firefox a string.
+ */
+export function isWantOfMemory(error: unknown): boolean {
+  return error instanceof RangeError || typeof error === "string";
+}
+
 /** Answers that there is no such instruction. @throws the error where it is a want of memory, which says nothing */
 function isNone(error: unknown): false {
-  if (error instanceof RangeError) throw error;
+  if (isWantOfMemory(error)) throw error;
   return false;
 }
 
@@ -43,7 +51,7 @@ function isNone(error: unknown): false {
  * 128 to 255 give 0.
  *
  * @returns whether it compiles and all results are right
- * @throws RangeError where there is no memory for it just now
+ * @throws what tells of it, where there is no memory for it just now
  */
 export function probeSwizzle(build: "simd" | "relaxed"): boolean {
   try {
@@ -79,7 +87,7 @@ const fused = (): readonly (readonly [a: number, b: number, c: number, result: n
  * Compiles a module with the relaxed multiplication and addition of doubles and runs it in both lanes.
  *
  * @returns whether it compiles and rounds once, as a fused instruction does
- * @throws RangeError where there is no memory for it just now
+ * @throws what tells of it, where there is no memory for it just now
  */
 export function probeFusedMultiplyAdd(): boolean {
   try {
@@ -102,6 +110,6 @@ export function mayCompile(): boolean {
     // Magic and version alone are a module.
     return new WebAssembly.Module(Uint8Array.from(HEAD.slice(0, 8))) !== undefined;
   } catch (error) {
-    return error instanceof RangeError;
+    return isWantOfMemory(error);
   }
 }
