@@ -7,7 +7,6 @@ import { newKey, patterned } from "../support/kms.ts";
 
 const BYTES = "../../src/engines/wasm/bytes";
 const WASM_ENGINE = "../../src/engines/wasm/index.ts";
-const WEBCRYPTO_ENGINE = "../../src/engines/webcrypto/index.ts";
 const EC: KeyRequest = { keySpec: "EC_P256", keyUsage: "SIGN/VERIFY" };
 const RSA: KeyRequest = { keySpec: "RSA_2048", keyUsage: "SIGN/VERIFY" };
 const rootKey = { bytes: patterned(32) };
@@ -50,7 +49,6 @@ afterEach(async () => {
     vi.doUnmock(`${BYTES}/${name}.ts`);
   }
   vi.doUnmock(WASM_ENGINE);
-  vi.doUnmock(WEBCRYPTO_ENGINE);
   vi.useRealTimers();
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
@@ -116,15 +114,13 @@ describe("a Kms in a page loads", () => {
 
   test("no file to seal a short message where relaxed SIMD serves, and one build elsewhere", async () => {
     const asked: string[] = [];
-    const note = (path: string, name: string): void => {
-      vi.doMock(path, (original) => {
-        asked.push(name);
-        return original();
-      });
-    };
-    const opened = async (options: KmsOptions): Promise<Kms> => {
-      for (const build of ["base", "simd", "relaxed"]) note(`${BYTES}/${build}.ts`, "main");
-      note(WEBCRYPTO_ENGINE, "webcrypto");
+    const opened = async (options: KmsOptions): Promise<void> => {
+      for (const build of ["base", "simd", "relaxed"]) {
+        vi.doMock(`${BYTES}/${build}.ts`, (original) => {
+          asked.push(build);
+          return original();
+        });
+      }
       vi.resetModules();
       await import("../../src/web.ts");
       // What the entry itself has is there.
@@ -132,15 +128,12 @@ describe("a Kms in a page loads", () => {
       const kms = await openHere(options);
       const keyId = await newKey(kms);
       await kms.advanceEncrypt({ keyId, plaintext: patterned(2048) });
-      return kms;
     };
     const { probeSwizzle } = await import("../../src/engines/wasm/probe.ts");
     await opened({});
-    expect(asked).toEqual(probeSwizzle("relaxed") ? [] : ["main"]);
-    const kms = await opened(CHUNKED);
-    expect(asked).toEqual(["main"]);
-    await kms.advanceEncrypt({ keyId: await newKey(kms), plaintext: patterned(2049) });
-    await vi.waitFor(() => expect(asked).toEqual(["main", "webcrypto"]));
+    expect(asked).toEqual(probeSwizzle("relaxed") ? [] : ["simd"]);
+    await opened(CHUNKED);
+    expect(asked).toEqual(["simd"]);
   });
 
   test("the kernels of curves and of RSA with the first keys that need them", async () => {
@@ -544,26 +537,6 @@ describe("the engines of a page", () => {
   function breakAesGcm(): void {
     vi.stubGlobal("KEYPLANE_BREAK_SELF_TEST", "aes-gcm");
   }
-
-  test("seal everything with wasm while WebCrypto cannot be loaded, and ask for it again", async () => {
-    const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
-    let attempts = 0;
-    const kms = await freshKms();
-    vi.doMock(WEBCRYPTO_ENGINE, async (original) => {
-      attempts += 1;
-      if (attempts === 1) throw new Error("the network is gone");
-      return original();
-    });
-    expect(await codeOf(() => openHere({ engine: "webcrypto" }))).toBe("Rejected.UnsupportedOperation");
-    const keyId = await newKey(kms);
-    const encrypt = vi.spyOn(crypto.subtle, "encrypt");
-    await vi.waitFor(async () => {
-      encrypt.mockClear();
-      await kms.advanceEncrypt({ keyId, plaintext: patterned(3000) });
-      expect(encrypt).toHaveBeenCalled();
-    }, 10_000);
-    expect([attempts, warn.mock.calls.length]).toEqual([2, 0]);
-  });
 
   test("say so once when WebCrypto fails its self-test, and go on with wasm", async () => {
     const warn = vi.spyOn(console, "warn").mockReturnValue(undefined);
