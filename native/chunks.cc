@@ -149,7 +149,10 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
         AskLent(worker.hand, [&] { return SessionIsAlone(answer.ckr); })) {
       // The number of a session that is gone is not ours to close.
       session.open = false;
-      --num_sessions_;
+      {
+        Lock lock(mutex_);
+        if (Counts(session)) --num_sessions_;
+      }
       answer.next = Next::kReplace;
     }
     switch (answer.next) {
@@ -201,6 +204,7 @@ bool Pool::RunOne(Worker& worker, Tools& tools, Batch& batch, Job& job) {
     retries_.fetch_add(1, std::memory_order_relaxed);
     const std::uint32_t now = now_ms();
     if (now - worker.replaced_ms < kReplacePauseMs) {
+      const Lent lent(worker.hand);
       std::this_thread::sleep_for(std::chrono::milliseconds(kReplacePauseMs));
     }
     worker.replaced_ms = now;

@@ -126,16 +126,17 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   const bool close_anchor = clean && std::exchange(anchor_open_, false) && use_ != nullptr &&
                             use_->module().generation() == generation_;
   std::optional<Failure> failure;
+  ModuleUse* const use = use_.get();
   lock.unlock();
-  if (use_ != nullptr) {
+  if (use != nullptr) {
     ThreadMark mark;
     const InModule inside(mark);
-    if (close_anchor) use_->module().functions()->C_CloseSession(anchor_);
+    if (close_anchor) use->module().functions()->C_CloseSession(anchor_);
     if (!clean) {
-      use_->Keep();
+      use->Keep();
     } else {
       try {
-        use_->Finish();
+        use->Finish();
       } catch (const ModuleError& error) {
         failure = ToFailure(error);
       }
@@ -143,6 +144,7 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
   }
   lock.lock();
   state_ = State::kClosed;
+  monitor_wake_.notify_one();
   for (const std::uint32_t task : std::exchange(closing_, {})) {
     if (failure) {
       Reject(task, *failure);

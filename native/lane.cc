@@ -182,6 +182,7 @@ void Pool::RunLane(const std::shared_ptr<Lane>& lane) {
       lock.lock();
       lane->recovering = false;
       lane->since_ms = 0;
+      quiet_.notify_all();
       continue;
     }
     Task task = std::move(lane->tasks.front());
@@ -197,6 +198,7 @@ void Pool::RunLane(const std::shared_ptr<Lane>& lane) {
     lock.lock();
     lane->task.reset();
     lane->since_ms = 0;
+    quiet_.notify_all();
   }
   for (const Task& task : lane->tasks) Reject(task.id, {"The pool is closed", {}, {}, "closed"});
   lane->tasks.clear();
@@ -249,10 +251,11 @@ void Pool::Resolve(std::uint32_t task, KeyQuery query, std::vector<CK_ATTRIBUTE_
   auto key = std::make_shared<Key>();
   key->query = std::move(query);
   Run(task, true, [this, key, attributes = std::move(attributes)](LaneTools& tools) -> MakeValue {
-    const CK_OBJECT_HANDLE handle = LoadKey(tools, *key);
-    const AttributeRow row = ReadAttributes(tools, handle, attributes);
+    const FoundKey found = LoadKey(tools, *key);
+    const AttributeRow row = ReadAttributes(tools, found.object, attributes);
     {
       Lock lock(mutex_);
+      found.WriteTo(*key);
       key->epoch = tools.epoch;
       if (key->ref == 0) {
         key->use = UseOf(*key);

@@ -17,6 +17,8 @@ constexpr int kQuietTicks = 40;
 constexpr std::uint32_t kStealMs = 20;
 // A call about a session, open or close, hangs after that.
 constexpr std::uint32_t kSessionMs = 2'000;
+// What the closer does after its threads have ended.
+constexpr auto kClosingMs = std::chrono::milliseconds(2'500);
 // A call that takes so long, and so many times what others take, does not keep those from the
 // module.
 constexpr double kStuckMs = 100;
@@ -45,6 +47,10 @@ void Pool::RunMonitor() {
     if (next_deadline_ != 0 && HasCome(next_deadline_, now)) ExpireQueued(now, finished);
     WatchWorkers(now, finished);
     mailbox_->Post(std::move(finished));
+    // Whoever drains waits for the last record, whatever becomes of it.
+    if (state_ == State::kClosing) quiet_.notify_all();
+    // All hang, and the system may have had no thread for another one.
+    if (serves_ && num_threads_ == num_zombies_) WakeWorkers().Notify();
     WatchLane(now);
     bool idle = num_busy_ == 0 && num_in_session_calls_ == 0 && num_zombies_ == 0;
     for (std::size_t c = 0; c < kNumClasses; ++c) {
@@ -66,6 +72,18 @@ void Pool::RunMonitor() {
       monitor_wake_.wait(lock, [&] { return stop_ || !monitor_sleeps_; });
       quiet = 0;
     }
+  }
+  if (!ThreadMark::exiting()) WatchCloser(lock);
+}
+
+// The closer goes into the module last of all, and may hang there. Those who wait for the end hear
+// of it.
+void Pool::WatchCloser(Lock& lock) {
+  const auto closed = [&] { return state_ == State::kClosed; };
+  if (monitor_wake_.wait_for(lock, kClosingMs, closed)) return;
+  state_ = State::kClosed;
+  for (const std::uint32_t task : std::exchange(closing_, {})) {
+    Reject(task, {"The module did not end in time", {}, {}, "timeout"});
   }
 }
 

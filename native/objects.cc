@@ -159,7 +159,7 @@ AttributeRow ReadAttributes(LaneTools& tools, CK_OBJECT_HANDLE object,
   return row;
 }
 
-CK_OBJECT_HANDLE LoadKey(LaneTools& tools, Key& key) {
+FoundKey LoadKey(LaneTools& tools, const Key& key) {
   const CK_OBJECT_HANDLE object = FindOne(tools, key.query);
   const AttributeRow row = ReadAttributes(
       tools, object, {CKA_CLASS, CKA_ID, CKA_KEY_TYPE, CKA_MODULUS, CKA_ALWAYS_AUTHENTICATE});
@@ -171,12 +171,13 @@ CK_OBJECT_HANDLE LoadKey(LaneTools& tools, Key& key) {
   if (key.ref != 0 && type != key.type) {
     throw ModuleError("The key has become one of another type", "key-not-found");
   }
-  key.type = type;
-  if (key.ref == 0) key.found_id = row[1].value_or(Bytes());
-  key.modulus_len = row[3] ? static_cast<std::uint32_t>(row[3]->size()) : 0;
-  key.always_authenticate = IsTrue(row[4]);
-  key.handle = object;
-  key.copied = false;
+  FoundKey found{.object = object,
+                 .handle = object,
+                 .copied = false,
+                 .id = row[1].value_or(Bytes()),
+                 .type = type,
+                 .modulus_len = row[3] ? static_cast<std::uint32_t>(row[3]->size()) : 0,
+                 .always_authenticate = IsTrue(row[4])};
   if (key.query.session_copy) {
     Template change;
     change.AddBool(CKA_TOKEN, false);
@@ -184,11 +185,20 @@ CK_OBJECT_HANDLE LoadKey(LaneTools& tools, Key& key) {
     const CK_RV ckr =
         tools.functions.C_CopyObject(tools.session, object, change.data(), change.size(), &copy);
     if (ckr == CKR_OK) {
-      key.handle = copy;
-      key.copied = true;
+      found.handle = copy;
+      found.copied = true;
     }
   }
-  return object;
+  return found;
+}
+
+void FoundKey::WriteTo(Key& key) const {
+  if (key.ref == 0) key.found_id = id;
+  key.type = type;
+  key.modulus_len = modulus_len;
+  key.always_authenticate = always_authenticate;
+  key.handle = handle;
+  key.copied = copied;
 }
 
 void GenerateKey(LaneTools& tools, CK_MECHANISM_TYPE mechanism, Template& attributes) {

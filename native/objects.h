@@ -50,9 +50,23 @@ std::vector<CK_OBJECT_HANDLE> FindObjects(LaneTools& tools, Template& match, std
 AttributeRow ReadAttributes(LaneTools& tools, CK_OBJECT_HANDLE object,
                             const std::vector<CK_ATTRIBUTE_TYPE>& types);
 
-// Finds the one object that a key means, copies it if asked for, and fills in the key. Returns the
-// handle of the token's object.
-CK_OBJECT_HANDLE LoadKey(LaneTools& tools, Key& key);
+// What a token says of a key.
+struct FoundKey {
+  // Of the token's object, and the one to use, which is that of a session copy if there is one.
+  CK_OBJECT_HANDLE object;
+  CK_OBJECT_HANDLE handle;
+  bool copied;
+  Bytes id;
+  CK_KEY_TYPE type;
+  std::uint32_t modulus_len;
+  bool always_authenticate;
+
+  // Call with the lock of the pool, and only as long as the lane that found it is its own.
+  void WriteTo(Key& key) const;
+};
+
+// Finds the one object that a key means, and copies it if asked for.
+FoundKey LoadKey(LaneTools& tools, const Key& key);
 
 void GenerateKey(LaneTools& tools, CK_MECHANISM_TYPE mechanism, Template& attributes);
 void GenerateKeyPair(LaneTools& tools, CK_MECHANISM_TYPE mechanism, Template& public_attributes,

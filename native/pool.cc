@@ -281,14 +281,12 @@ int Pool::Cancel(const Arena& arena, std::uint32_t index) {
       found = 1;
       break;
     }
-    if (worker.chunk.batch->arena.get() != &arena ||
-        worker.chunk.batch->jobs[worker.position.load()].index != index) {
-      continue;
-    }
+    // Read once: the thread may go on to the next one meanwhile.
+    Job& job = worker.chunk.batch->jobs[worker.position.load()];
+    if (worker.chunk.batch->arena.get() != &arena || job.index != index) continue;
     // The worker keeps its place: a call that nobody waits for is not one that hangs, and whoever
     // cancels often must not take the threads away. At its deadline it becomes a zombie.
-    Batch& batch = *worker.chunk.batch;
-    if (GiveUp(batch, batch.jobs[worker.position.load()], finished)) {
+    if (GiveUp(*worker.chunk.batch, job, finished)) {
       found = 2;
       Steal(worker);
     }

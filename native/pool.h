@@ -171,6 +171,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool OpenSession(Session& session, CK_RV& ckr, Function& function);
   bool ReplaceSession(Session& session, CK_RV& ckr, Function& function);
   void DropSession(Session& session);
+  bool Counts(const Session& session) const;
   bool SessionIsAlone(CK_RV ckr);
   bool IsUnusable(Key& key, const Session& session, CK_RV ckr);
   void Opened(Worker& worker);
@@ -194,6 +195,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void TakeFinished(Worker& worker, std::vector<Finished>& finished);
   void MakeZombie(Worker& worker);
   void WatchLane(std::uint32_t now);
+  void WatchCloser(Lock& lock);
 
   // lane.cc: tasks.
   void AddTask(Task task);
@@ -213,7 +215,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool AnyoneHangs();
   void Connect(Lane& lane, bool opening);
   void FindToken(Lane& lane, bool opening);
-  void OpenModule();
+  void OpenModule(Lane& lane);
   bool AnchorLives(bool& logged_in);
   CK_SESSION_HANDLE OpenAnchor(Lane& lane);
   void LogIn(Lane& lane, CK_SESSION_HANDLE session);
@@ -245,7 +247,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   State state_ = State::kNew;
   // Workers may take jobs: ready, or closing and draining.
   bool serves_ = false;
-  bool login_required_ = false;
+  std::atomic<bool> login_required_ = false;
   CK_RV refusal_ckr_ = CKR_OK;
   Function refusal_function_ = Function::kNone;
   bool stop_ = false;

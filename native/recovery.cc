@@ -72,9 +72,10 @@ void Pool::RunRecovery(Lane& lane) {
   bool opening = false;
   {
     Lock lock(mutex_);
+    if (lane.abandoned) return;
     opening = !token_;
     serves_ = false;
-    if (state_ == State::kClosing || lane.abandoned) return;
+    if (state_ == State::kClosing) return;
     state_ = opening ? State::kOpening : State::kRecovering;
   }
   if (!opening) {
@@ -85,7 +86,7 @@ void Pool::RunRecovery(Lane& lane) {
   try {
     Quiesce(lane);
     const InModule inside(*lane.mark);
-    if (use_ == nullptr) OpenModule();
+    if (use_ == nullptr) OpenModule(lane);
     StillOurs(lane);
     Module& module = use_->module();
     const auto serial = module.LockSerial();
@@ -139,18 +140,20 @@ void Pool::Quiesce(Lane& lane) {
       quiet_.wait_for(lock, std::chrono::milliseconds(1), quiet);
     }
   }
-  if (lane.abandoned) throw LaneAbandoned();
+  if (lane.abandoned || stop_) throw LaneAbandoned();
 }
 
-// Tells whether a thread may be in the module for good: then it must not be finalised.
+// Tells whether a thread may be in the module, perhaps for good: then it must not be finalised.
 bool Pool::AnyoneHangs() {
   Lock lock(mutex_);
-  return num_zombies_ != 0 || num_lanes_ > 1;
+  return num_zombies_ != 0 || num_in_session_calls_ != 0 || num_lanes_ > 1;
 }
 
-void Pool::OpenModule() {
+void Pool::OpenModule(Lane& lane) {
+  // Before the lock, so that one that is not wanted any more is given back without it.
   auto use = std::make_unique<ModuleUse>(options_.library, options_.module);
   Lock lock(mutex_);
+  if (lane.abandoned) throw LaneAbandoned();
   use_ = std::move(use);
   generation_ = use_->module().generation();
 }
@@ -242,7 +245,11 @@ void Pool::FindToken(Lane& lane, bool opening) {
 // A new one each time: with the old one go the session copies of the last epoch.
 CK_SESSION_HANDLE Pool::OpenAnchor(Lane& lane) {
   const CK_FUNCTION_LIST& functions = *use_->module().functions();
-  const CK_SLOT_ID slot_id = token_->token.slot_id;
+  CK_SLOT_ID slot_id = 0;
+  {
+    Lock lock(mutex_);
+    slot_id = token_->token.slot_id;
+  }
   CK_SESSION_HANDLE session = 0;
   CK_RV ckr = functions.C_OpenSession(slot_id, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr,
                                       nullptr, &session);
@@ -253,7 +260,11 @@ CK_SESSION_HANDLE Pool::OpenAnchor(Lane& lane) {
   bool close_old = false;
   {
     Lock lock(mutex_);
-    if (lane.abandoned) throw LaneAbandoned();
+    if (lane.abandoned) {
+      lock.unlock();
+      if (ckr == CKR_OK) functions.C_CloseSession(session);
+      throw LaneAbandoned();
+    }
     // At the limit of sessions the old one serves on.
     if (ckr == CKR_SESSION_COUNT && anchor_open_) return anchor_;
     Check("C_OpenSession", ckr);
@@ -291,26 +302,30 @@ void Pool::LogIn(Lane& lane, CK_SESSION_HANDLE session) {
 
 void Pool::FindKeys(Lane& lane, CK_SESSION_HANDLE session, std::uint32_t epoch) {
   std::vector<std::shared_ptr<Key>> keys;
+  CK_SLOT_ID slot_id = 0;
   {
     Lock lock(mutex_);
     keys = keys_;
+    slot_id = token_->token.slot_id;
   }
   Module& module = use_->module();
-  LaneTools tools{*module.functions(), module, session, token_->token.slot_id, epoch};
+  LaneTools tools{*module.functions(), module, session, slot_id, epoch};
   for (const auto& key : keys) {
     if (key == nullptr) continue;
-    bool found = true;
+    std::optional<FoundKey> found;
     try {
-      LoadKey(tools, *key);
+      found = LoadKey(tools, *key);
     } catch (const ModuleError& error) {
       if (error.reason().empty()) throw;
-      found = false;
     }
-    StillOurs(lane);
-    key->epoch = epoch;
-    if (!found && !key->lost) {
+    Lock lock(mutex_);
+    if (lane.abandoned) throw LaneAbandoned();
+    if (found) {
+      found->WriteTo(*key);
+    } else if (!key->lost) {
       mailbox_->Post({Event::kKeyLost, static_cast<double>(key->ref), 0});
     }
+    key->epoch = epoch;
     key->lost = !found;
   }
 }

@@ -41,7 +41,8 @@ bool Pool::OpenSession(Session& session, CK_RV& ckr, Function& function) {
     }
   }
   session = {.handle = handle, .open = true, .epoch = epoch};
-  ++num_sessions_;
+  Lock lock(mutex_);
+  if (Counts(session)) ++num_sessions_;
   return true;
 }
 
@@ -58,14 +59,17 @@ bool Pool::ReplaceSession(Session& session, CK_RV& ckr, Function& function) {
   return opened;
 }
 
+// mutex_ is held. Sessions of an epoch that is over went with it, and were counted out together.
+bool Pool::Counts(const Session& session) const { return session.epoch >= session_floor_; }
+
 void Pool::DropSession(Session& session) {
   if (!session.open) return;
   session.open = false;
   {
     Lock lock(mutex_);
-    if (session.epoch < session_floor_) return;
+    if (!Counts(session)) return;
+    --num_sessions_;
   }
-  --num_sessions_;
   const auto serial = use_->module().LockSerial();
   use_->module().functions()->C_CloseSession(session.handle);
 }
@@ -116,7 +120,8 @@ void Pool::Opened(Worker& worker) {
 void Pool::OpenFailed(Lock&, Worker& worker, CK_RV ckr, Function function) {
   const std::uint32_t num_others = num_sessions_ > 1 ? num_sessions_ - 1 : 0;
   if (ckr == CKR_SESSION_COUNT) {
-    max_workers_ = std::max(1U, num_others > num_zombies_ ? num_others - num_zombies_ : 1);
+    const std::uint32_t num_able = num_others > num_zombies_ ? num_others - num_zombies_ : 1;
+    max_workers_ = std::min(options_.max_sessions, num_able);
     mailbox_->Post({Event::kSessionLimit, static_cast<double>(max_workers_), 0});
   } else {
     no_new_sessions_until_ = std::max(1U, now_ms() + kNewSessionsPauseMs);
@@ -128,7 +133,8 @@ void Pool::OpenFailed(Lock&, Worker& worker, CK_RV ckr, Function function) {
   }
   if (Judge(ckr) == Next::kRecover) {
     WantRecoveryLocked(ckr, function);
-    return;
+    // There is none any more at the end.
+    if (state_ != State::kClosing) return;
   }
   if (++worker.num_failures < kMaxOpenFailures) return;
   worker.num_failures = 0;

@@ -1,11 +1,16 @@
 /** Closes native pools in bad moments: every record and every task settles once, and before the close does. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
-import { OP, RING } from "../../src/engines/hsm/record.ts";
+import { OP, REASON, RING } from "../../src/engines/hsm/record.ts";
 import { loadCLoop } from "../support/c-loop.ts";
 import type { Driver } from "../support/native-pool.ts";
 import { canPreload, playPreloaded } from "../support/preloaded.ts";
 import { type Shimmed, shimmedPools } from "../support/shimmed-pool.ts";
+
+const DEVICE_ERROR = 0x30;
+const TOKEN_NOT_PRESENT = 0xe0;
+const TEXT = new Uint8Array(8);
 
 const pools = shimmedPools();
 let left: Shimmed | undefined;
@@ -80,6 +85,64 @@ describe("a pool that is closed", () => {
     for (const outcome of await Promise.race([ended, late])) {
       expect(outcome).toMatchObject({ status: "rejected", reason: { reason: "closed" } });
     }
+  });
+
+  /** Closes a pool that may drain for 3 s, and tells how long that took and what it ended in. */
+  const drain = async ({ pool }: Driver) => {
+    const begun = performance.now();
+    const reason = await pool.close(3000).then(
+      () => "none",
+      (error) => error.reason,
+    );
+    return { reason, isEarly: performance.now() - begun < 2000 };
+  };
+
+  test("waits no longer than for its tasks", async ({ skip }) => {
+    const { driver, shim } = await pools.ready(skip);
+    const begun = shim.rule("C_GetMechanismList", { action: "sleep", argument: 200_000 });
+    const task = driver.pool.mechanisms();
+    await expect.poll(begun).toBe(1);
+    expect(await drain(driver)).toEqual({ reason: "none", isEarly: true });
+    await task;
+  });
+
+  test("waits no longer than until its last record is too late", async ({ skip }) => {
+    const made = await pools.ready(skip, { maxSessions: 1, maxZombies: 0 });
+    left = made;
+    const { driver, shim, key } = made;
+    shim.rule("C_Encrypt", { action: "hang" });
+    const in100ms = driver.runOne(driver.encrypt(key, TEXT, { deadline: driver.pool.now() + 100 }));
+    await sleep(20);
+    const in300ms = driver.runOne(driver.encrypt(key, TEXT, { deadline: driver.pool.now() + 300 }));
+    expect(await drain(driver)).toEqual({ reason: "none", isEarly: true });
+    expect((await in100ms).kind).toBe(RING.TIMED_OUT);
+    expect((await in300ms).reason).toBe(REASON.DEADLINE);
+  });
+
+  test("asks a device in trouble three times for a session, and no more", async ({ skip }) => {
+    const { driver, shim, key } = await pools.ready(skip, { maxSessions: 1 });
+    // The next record needs a new session.
+    shim.rule("C_Encrypt", { action: "failAfter", argument: DEVICE_ERROR, times: 1 });
+    await driver.runOne(driver.encrypt(key, TEXT, { flags: 0 }));
+    // The first is refused when the pool is being closed.
+    const late = shim.rule("C_OpenSession", { action: "failLate", argument: TOKEN_NOT_PRESENT, times: 1 });
+    const refused = shim.rule("C_OpenSession", { action: "failBefore", argument: TOKEN_NOT_PRESENT });
+    const running = driver.runOne(driver.encrypt(key, TEXT));
+    await expect.poll(late).toBe(1);
+    expect(await drain(driver)).toEqual({ reason: "none", isEarly: true });
+    expect(refused()).toBe(2);
+    expect((await running).reason).toBe(REASON.SESSION);
+  });
+
+  test("does not wait for a module that hangs when it is finalised, and says so", async ({ skip }) => {
+    const made = await pools.ready(skip);
+    left = made;
+    const { driver, shim } = made;
+    const hanging = shim.rule("C_Finalize", { action: "hang", times: 1 });
+    const ended = Promise.race([driver.pool.close(0).catch(({ reason }) => reason), sleep(8000, "late")]);
+    expect(await ended).toBe("timeout");
+    expect(hanging()).toBe(1);
+    await driver.pool.close(0);
   });
 
   test.runIf(canPreload)(

@@ -70,6 +70,22 @@ const SCENES = {
     return { closed, settled, again, refused, neverOpen };
   },
 
+  /** The only thread hangs while no other can be had, which passes before the next record's deadline. */
+  async threadsAgain() {
+    const { pool, submit, told } = makePool();
+    await pool.open();
+    submit(0, pool.now() + 50);
+    await sleep(20);
+    preload(1);
+    await sleep(100);
+    submit(1, pool.now() + 3000);
+    await sleep(50);
+    preload(0);
+    const begun = performance.now();
+    while (told[1].length === 0) await sleep(5);
+    return { told: told.slice(0, 2), isEarly: performance.now() - begun < 1500 };
+  },
+
   /** The monitor is late in the middle of giving up the first of two records of one thread, which ends meanwhile. */
   async nextRecord() {
     const { pool, submit, told } = makePool();

@@ -173,6 +173,18 @@ describe("a thread that was given up", () => {
     expect(driver.stats()[5]).toBe(1);
   });
 
+  test.runIf(canPreload)(
+    "and could not be replaced is replaced when a thread can be had",
+    async ({ skip }) => {
+      const { shim } = pools.make(skip);
+      shim.rule("C_GenerateRandom", { action: "hang", times: 1 });
+      expect(await playPreloaded(shim, "threadsAgain")).toEqual({
+        told: [[RING.TIMED_OUT], [RING.COMPLETED]],
+        isEarly: true,
+      });
+    },
+  );
+
   test.runIf(canPreload)("begins no other record, whose deadline nobody would see to", async ({ skip }) => {
     const play = () => {
       const { shim } = pools.make(skip);

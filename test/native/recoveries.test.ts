@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { EVENT, STATE } from "../../src/engines/hsm/record.ts";
+import { EVENT, RING, STATE } from "../../src/engines/hsm/record.ts";
 import { isDone, type ReadyPool, shimmedPools } from "../support/shimmed-pool.ts";
 
 const DEVICE_ERROR = 0x30;
@@ -43,6 +43,35 @@ describe("a recovery that initialises the module anew", () => {
     await recovered;
     expect(shim.calls("C_Finalize")).toBe(1);
     expect(isDone(await running)).toBe(true);
+  });
+
+  test("does not so while a thread that hung before is closing its session", async ({ skip }) => {
+    const pool = await pools.ready(skip, { maxSessions: 1 });
+    const { driver, shim, key } = pool;
+    shim.rule("C_Encrypt", { action: "hang", times: 1 });
+    const deadline = driver.pool.now() + 50;
+    expect((await driver.runOne(driver.encrypt(key, randomBytes(8), { deadline }))).kind).toBe(
+      RING.TIMED_OUT,
+    );
+    // Another thread takes the place of the one that hangs, which is one too many when it comes back.
+    expect(isDone(await driver.runOne(driver.encrypt(key, randomBytes(8))))).toBe(true);
+    const slots = shim.calls("C_GetTokenInfo");
+    const looking = shim.rule("C_GetSessionInfo", {
+      action: "failLate",
+      argument: SESSION_HANDLE_INVALID,
+      times: 1,
+    });
+    shim.rule("C_GetTokenInfo", { action: "failBefore", argument: TOKEN_NOT_PRESENT, times: slots });
+    const closing = shim.rule("C_CloseSession", { action: "sleep", argument: 1_500_000, times: 1 });
+    const recovered = driver.pool.recover().catch(({ reason }) => reason);
+    await expect.poll(looking).toBe(1);
+    shim.release();
+    await expect.poll(closing).toBe(1);
+    await expect(recovered).resolves.toBe("token-not-found");
+    expect(shim.calls("C_Finalize")).toBe(0);
+    shim.calm();
+    await driver.pool.recover();
+    expect(isDone(await driver.runOne(driver.encrypt(key, randomBytes(8))))).toBe(true);
   });
 
   test("does not so while an earlier one hangs in the module", async ({ skip }) => {

@@ -39,7 +39,10 @@ enum Action : std::uint32_t {
   kCloseThis,       // closes the session of the call first
   kCrash,           // reads where nothing is
   kLeak,            // loses that many bytes first
+  kFailLate,        // as kFailBefore, half a second later
 };
+
+constexpr std::uint64_t kLateUs = 500'000;
 
 enum IvMode : std::uint32_t { kNormal, kWritesIv, kRepeatsIv, kShortParameters };
 
@@ -82,14 +85,15 @@ static_assert(sizeof(Page) == 3072);
   X(C_Initialize)                                                                                 \
   X(C_Finalize)                                                                                   \
   X(C_GetInfo)                                                                                    \
-  X(C_GetSlotList) X(C_GetSlotInfo) X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) \
-      X(C_InitToken) X(C_InitPIN) X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions)        \
-          X(C_GetSessionInfo) X(C_Login) X(C_Logout) X(C_CreateObject) X(C_CopyObject)            \
-              X(C_DestroyObject) X(C_GetAttributeValue) X(C_SetAttributeValue)                    \
-                  X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal) X(C_EncryptInit)    \
-                      X(C_Encrypt) X(C_DecryptInit) X(C_Decrypt) X(C_SignInit) X(C_Sign)          \
-                          X(C_VerifyInit) X(C_Verify) X(C_GenerateKey) X(C_GenerateKeyPair)       \
-                              X(C_WrapKey) X(C_UnwrapKey) X(C_GenerateRandom)
+  X(C_GetSlotList)                                                                                \
+  X(C_GetSlotInfo)                                                                                \
+  X(C_GetTokenInfo) X(C_GetMechanismList) X(C_GetMechanismInfo) X(C_InitToken) X(C_InitPIN)       \
+      X(C_OpenSession) X(C_CloseSession) X(C_CloseAllSessions) X(C_GetSessionInfo) X(C_Login)     \
+          X(C_Logout) X(C_CreateObject) X(C_CopyObject) X(C_DestroyObject) X(C_GetAttributeValue) \
+              X(C_SetAttributeValue) X(C_FindObjectsInit) X(C_FindObjects) X(C_FindObjectsFinal)  \
+                  X(C_EncryptInit) X(C_Encrypt) X(C_DecryptInit) X(C_Decrypt) X(C_SignInit)       \
+                      X(C_Sign) X(C_VerifyInit) X(C_Verify) X(C_GenerateKey) X(C_GenerateKeyPair) \
+                          X(C_WrapKey) X(C_UnwrapKey) X(C_GenerateRandom)
 
 enum Index : std::uint32_t {
 #define X(name) k_##name,
@@ -357,6 +361,9 @@ CK_RV Spoil(Rule& rule, Arguments... arguments) {
   const std::uint64_t argument = rule.argument;
   switch (rule.action) {
     case kFailBefore:
+      return argument;
+    case kFailLate:
+      SleepUs(kLateUs);
       return argument;
     case kFailAfter: {
       const CK_RV ckr = Forward<kMember, kIndex>(arguments...);

@@ -17,6 +17,7 @@ interface Told {
   readonly noThreads: Record<"closed" | "again" | "refused" | "neverOpen", string> & {
     readonly settled: number;
   };
+  readonly threadsAgain: { readonly told: readonly (readonly number[])[]; readonly isEarly: boolean };
   readonly nextRecord: { readonly told: readonly (readonly number[])[]; readonly wasLate: boolean };
 }
 

@@ -81,6 +81,8 @@ const ACTIONS = {
   crash: 10,
   /** Loses so many bytes of memory first. */
   leak: 11,
+  /** Answers a code after half a second without passing the call on. */
+  failLate: 12,
 } as const;
 
 export interface ShimRule {

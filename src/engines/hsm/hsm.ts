@@ -221,7 +221,12 @@ export interface Hsm {
   recover(): Promise<void>;
   on<Name extends keyof HsmEvents>(event: Name, listener: (details: HsmEvents[Name]) => void): this;
   off<Name extends keyof HsmEvents>(event: Name, listener: (details: HsmEvents[Name]) => void): this;
-  /** Lets calls end for `drainMs` (5000 if absent), ends the others and lets go of the tokens. Idempotent. */
+  /**
+   * Lets calls end for `drainMs` (5000 if absent), ends the others and lets go of the tokens. Idempotent. Calls that hang in a
+   * module are left there.
+   *
+   * @throws HsmError `Timeout` where a module does not answer within 2.5 s when it is finalised, `DeviceError` where it refuses
+   */
   close(options?: { readonly drainMs?: number | undefined }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
