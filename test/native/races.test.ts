@@ -151,9 +151,10 @@ describe("a record that was given up", () => {
 describe("a thread that was given up", () => {
   test("on its way into the module keeps nothing of what it had done before", async ({ skip }) => {
     const { driver, shim, key } = await pools.ready(skip, { limits: { sym: { min: 1, max: 1 } } });
-    // On a busy machine the time of record 4 may be up before it begins.
+    // On a busy machine the time of record 4 may be up before it begins, or its thread the first to have a session.
     let outcomes: Outcome[] = [];
-    for (let attempt = 0; attempt < 8 && outcomes[4]?.kind !== RING.TIMED_OUT; attempt++) {
+    const isForced = () => outcomes[4]?.kind === RING.TIMED_OUT && driver.stats()[5] === 1;
+    for (let attempt = 0; attempt < 8 && !isForced(); attempt++) {
       shim.calm();
       await sleep(50);
       // A thread that replaces a second session within 20 ms waits first, outside of the module. Meanwhile it is given up and
@@ -169,8 +170,7 @@ describe("a thread that was given up", () => {
       outcomes = await Promise.race([Promise.all(running), sleep(3000, [])]);
       expect(outcomes.filter(isDone).length).toBeGreaterThanOrEqual(7);
     }
-    expect(outcomes[4]?.kind).toBe(RING.TIMED_OUT);
-    expect(driver.stats()[5]).toBe(1);
+    expect(isForced()).toBe(true);
   });
 
   test.runIf(canPreload)(
