@@ -220,7 +220,7 @@ CK_RV Module::Release(bool keep) {
   const CK_RV ckr = ours_ ? functions_.load()->C_Finalize(nullptr) : CKR_OK;
   // Someone else may have finalised it; that is none of our business now.
   const bool finalized = ckr == CKR_OK || ckr == CKR_CRYPTOKI_NOT_INITIALIZED;
-  if (!finalized) library_->Keep();
+  if (!finalized || stays_) library_->Keep();
   library_.reset();
   return finalized ? CKR_OK : ckr;
 }
@@ -241,6 +241,11 @@ ModuleUse::ModuleUse(const std::string& path, const ModuleOptions& options)
     : module_(Module::At(path)) {
   module_.Acquire(options);
   held_ = true;
+}
+
+void ModuleUse::StayLoaded() {
+  const std::lock_guard lock(module_.mutex_);
+  module_.stays_ = true;
 }
 
 void ModuleUse::Finish() { Check("C_Finalize", Release()); }

@@ -49,8 +49,9 @@ class Library {
 };
 
 // One module of the process, known by the real path of its library, for whatever Node environments
-// and pools use it. The first use loads and initialises it, the last one finalises and unloads it
-// (PKCS #11 2.40, 5.4). A module that other code of the process had initialised is never finalised.
+// and pools use it. The first use loads and initialises it, the last one finalises it and, if no
+// pool had threads in it, unloads it (PKCS #11 2.40, 5.4). A module that other code of the process
+// had initialised is never finalised.
 class Module {
  public:
   // Returns the one of this path; it lives as long as the process.
@@ -88,6 +89,7 @@ class Module {
   ModuleOptions options_;
   int users_ = 0;
   bool ours_ = false;
+  bool stays_ = false;
   std::atomic<CK_FUNCTION_LIST*> functions_ = nullptr;
   std::atomic<const FunctionList3*> functions3_ = nullptr;
   std::atomic<std::uint32_t> generation_ = 0;
@@ -109,6 +111,10 @@ class ModuleUse {
   // Gives the share back and throws if the module refuses to finalise, of which the destructor
   // would not tell.
   void Finish();
+
+  // Leaves the library in memory for good, also when the module is finalised: a thread that was in
+  // it ends when it can, and then runs what the module has left for its end.
+  void StayLoaded();
 
   // Leaves the module initialised and loaded for good: a thread may be in it.
   void Keep() { keep_ = true; }

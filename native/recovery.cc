@@ -152,6 +152,7 @@ bool Pool::AnyoneHangs() {
 void Pool::OpenModule(Lane& lane) {
   // Before the lock, so that one that is not wanted any more is given back without it.
   auto use = std::make_unique<ModuleUse>(options_.library, options_.module);
+  use->StayLoaded();
   Lock lock(mutex_);
   if (lane.abandoned) throw LaneAbandoned();
   use_ = std::move(use);

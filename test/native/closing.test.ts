@@ -1,10 +1,12 @@
 /** Closes native pools in bad moments: every record and every task settles once, and before the close does. */
 
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { OP, REASON, RING } from "../../src/engines/hsm/record.ts";
 import { loadCLoop } from "../support/c-loop.ts";
-import type { Driver } from "../support/native-pool.ts";
+import { requireModule, startModule } from "../support/hsm-modules.ts";
+import { Driver } from "../support/native-pool.ts";
 import { canPreload, playPreloaded } from "../support/preloaded.ts";
 import { type Shimmed, shimmedPools } from "../support/shimmed-pool.ts";
 
@@ -101,6 +103,24 @@ describe("a pool that is closed", () => {
     );
     return { reason, isEarly: performance.now() - begun < 2000 };
   };
+
+  test.runIf(process.platform === "linux")(
+    "leaves its module in memory, for the last words of threads that were in it",
+    async ({ skip }) => {
+      requireModule(skip, "nss");
+      const nss = startModule("nss");
+      const isLoaded = () => readFileSync("/proc/self/maps", "utf8").includes("libsoftokn3.so");
+      expect(isLoaded()).toBe(false);
+      try {
+        const driver = new Driver(nss);
+        await driver.pool.open();
+        await driver.close(0);
+        expect(isLoaded()).toBe(true);
+      } finally {
+        nss.dispose();
+      }
+    },
+  );
 
   test("waits no longer than for its tasks", async ({ skip }) => {
     const { driver, shim } = await pools.ready(skip);
