@@ -71,10 +71,12 @@ type Generation<Request, Response> = (
 ) => Promise<Response>;
 
 let importKeyFor: (kms: Kms, dataKey: Uint8Array) => Promise<BulkKey>;
+let prepareBulkFor: (kms: Kms) => Promise<void>;
 
 export class Kms {
   static {
     importKeyFor = (kms, dataKey) => importBulkKey(kms.#open(), dataKey);
+    prepareBulkFor = (kms) => kms.#open().prepareBulk();
   }
 
   readonly #kms: OpenKms;
@@ -565,4 +567,13 @@ function asynchronous(): KmsError {
  */
 export function bulkKeyOf(kms: Kms, dataKey: Uint8Array): Promise<BulkKey> {
   return importKeyFor(kms, dataKey);
+}
+
+/**
+ * Waits for the engine that data keys of the streaming format go to, before one is open. No entry exports it.
+ *
+ * @throws KmsError `Rejected.Closed`
+ */
+export function prepareBulk(kms: Kms): Promise<void> {
+  return prepareBulkFor(kms);
 }

@@ -17,7 +17,7 @@ import {
   STREAM_PREFIX_LENGTH,
 } from "./envelope/streaming-format.ts";
 import { ensure, invalidCiphertext, KmsError } from "./errors.ts";
-import { bulkKeyOf, Kms } from "./kms.ts";
+import { bulkKeyOf, Kms, prepareBulk } from "./kms.ts";
 import { type MaybePromise, whenReady } from "./maybe-promise.ts";
 import type { BulkKey } from "./operations/bulk-key.ts";
 import { checkFields, fields, readOptionalString, readString } from "./operations/input.ts";
@@ -260,6 +260,7 @@ class Encryption implements FrameTransform {
 
   /** Makes the data key and writes the header. */
   async #begin(emit: Emit): Promise<Frames> {
+    await prepareBulk(this.#kms);
     const { plaintext, ciphertextBlob } = await this.#kms.advanceGenerateDataKey({
       ...this.#options,
       numberOfBytes: STREAM_KEY_LENGTH,
@@ -323,6 +324,7 @@ class Decryption implements FrameTransform {
 
     const header = this.#start;
     const ciphertextBlob = header.subarray(STREAM_PREFIX_LENGTH);
+    await prepareBulk(this.#kms);
     const { plaintext } = await this.#kms.advanceDecrypt({ ...this.#options, ciphertextBlob });
     if (plaintext.length !== STREAM_KEY_LENGTH) {
       plaintext.fill(0);

@@ -6,7 +6,6 @@ import type { OperationContext } from "./context.ts";
 export type { BulkKey };
 
 /** Gives a data key to the engine that is best for bulk data. The caller wipes the bytes and destroys the key. */
-export async function importBulkKey(context: OperationContext, dataKey: Uint8Array): Promise<BulkKey> {
-  await context.prepareBulk();
+export function importBulkKey(context: OperationContext, dataKey: Uint8Array): Promise<BulkKey> {
   return context.router.aes.importBulk(dataKey);
 }

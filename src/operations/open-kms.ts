@@ -185,8 +185,8 @@ export async function openKms(options: KmsOptions, platform: Platform): Promise<
       nextRequestId: requestIds(),
     };
     const context = contextOf(facts, (version, byteLength) => router.aes.find(version, byteLength));
-    const stopTimer = startDeletionTimer(records, clock);
     const engine = engines.choose("aesGcm", 0, RECORD_CIPHER).name;
+    const stopTimer = startDeletionTimer(records, clock);
     return {
       context,
       syncContext:

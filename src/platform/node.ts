@@ -25,7 +25,9 @@ const nodeEngines: Map<boolean, Engine> = new Map();
 const webCrypto: Map<boolean, AsyncEngine> = new Map();
 
 /** Makes the WebCrypto engine when it is asked for by name: everything it serves, node:crypto serves quicker. */
-async function prepare(choice: EngineChoice, { verifySignatures }: EngineVariant): Promise<void> {
+async function prepare(choice: EngineChoice, variant: EngineVariant): Promise<void> {
+  const { verifySignatures } = variant;
+  wasmEngines.forgetShortage(variant);
   if (choice !== "webcrypto" || webCrypto.has(verifySignatures)) return;
   webCrypto.set(verifySignatures, await createWebCryptoEngine({ verifySignatures }));
 }

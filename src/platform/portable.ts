@@ -105,7 +105,7 @@ export function portablePlatform(
     try {
       const { capabilities } = await prepareEngine(variant);
       const isWhole = "ecdsa" in capabilities && "rsa" in capabilities;
-      if (isWhole || !isOptional || !isLazy) return;
+      if (isWhole || !isOptional) return;
     } catch (error) {
       if (!isOptional || !isUnsupported(error)) throw error;
       await prepareWebCrypto(verifySignatures, createWebCrypto).catch((reason: unknown) => {

@@ -1,7 +1,7 @@
 /** Keeps the WebCrypto engines of a realm, each proved before it serves, and says where one stands in for wasm or fails. */
 
 import type { AsyncEngine } from "../engines/engine.ts";
-import { isUnsupported } from "./engine-cache.ts";
+import { KmsError } from "../errors.ts";
 
 /** Makes an engine. @throws KmsError `Rejected.UnsupportedOperation` where there is none, or it cannot be loaded */
 export type CreateWebCrypto = (options: { readonly verifySignatures: boolean }) => Promise<AsyncEngine>;
@@ -40,6 +40,7 @@ async function make(verifySignatures: boolean, create: CreateWebCrypto): Promise
   // The first key has the self-test run.
   (await engine.aesGcm?.importKey(new Uint8Array(32)))?.destroy();
   ready.set(verifySignatures, engine);
+  failed.delete(verifySignatures);
 }
 
 /**
@@ -51,7 +52,8 @@ export async function tryWebCrypto(verifySignatures: boolean, create: CreateWebC
   try {
     await prepareWebCrypto(verifySignatures, create);
   } catch (error) {
-    if (isUnsupported(error)) return;
+    // Anything else may be better the next time.
+    if (!(error instanceof KmsError && error.code === "InternalFailure")) return;
     failed.add(verifySignatures);
     warn("WebCrypto is left alone and WebAssembly serves", error);
   }

@@ -152,7 +152,14 @@ export function createWasmEngine(
       : {}),
     ...(hasRsa ? { rsa: wasmRsa } : {}),
     // Before the module is loaded there is no telling, and nothing depends on it: where it is loaded late, no engine is quicker.
-    usesVectorsForRsa: () => findRsa()?.build === "relaxed",
+    usesVectorsForRsa: () => {
+      try {
+        return findRsa()?.build === "relaxed";
+      } catch {
+        // What hinders them is told by the call that needs them; others may serve it.
+        return false;
+      }
+    },
     hmac: wasmHmac(hashKernel, state),
     hash: wasmHash(hashKernel, state),
     hkdf: wasmHkdf(hashKernel, state),
