@@ -127,6 +127,8 @@ void Pool::CloseNow(std::uint32_t drain_ms) {
                             use_->module().generation() == generation_;
   std::optional<Failure> failure;
   ModuleUse* const use = use_.get();
+  closer_leaves_ = true;
+  monitor_wake_.notify_one();
   lock.unlock();
   if (use != nullptr) {
     ThreadMark mark;

@@ -80,6 +80,8 @@ void Pool::AddTaskLocked(Task task) {
 
 bool Pool::StartLane() {
   if (lane_ != nullptr) return true;
+  // As many may hang as threads may: one more would hang as well.
+  if (num_lanes_ > std::max(1U, options_.max_zombies)) return false;
   const auto lane = std::make_shared<Lane>();
   if (!StartThread([this, lane] { RunLane(lane); })) return false;
   lane_ = lane;

@@ -211,11 +211,9 @@ void Module::Initialize() {
 }
 
 CK_RV Module::Release(bool keep) {
+  // The use that stays behind keeps the count above zero. A thread in the module may have the lock.
+  if (keep) return CKR_OK;
   std::lock_guard lock(mutex_);
-  if (keep) {
-    // The use that stays behind keeps the count above zero.
-    return CKR_OK;
-  }
   if (--users_ > 0) return CKR_OK;
   const CK_RV ckr = ours_ ? functions_.load()->C_Finalize(nullptr) : CKR_OK;
   // Someone else may have finalised it; that is none of our business now.

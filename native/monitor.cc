@@ -80,6 +80,7 @@ void Pool::RunMonitor() {
 // of it.
 void Pool::WatchCloser(Lock& lock) {
   const auto closed = [&] { return state_ == State::kClosed; };
+  monitor_wake_.wait(lock, [&] { return closer_leaves_ || closed(); });
   if (monitor_wake_.wait_for(lock, kClosingMs, closed)) return;
   state_ = State::kClosed;
   for (const std::uint32_t task : std::exchange(closing_, {})) {

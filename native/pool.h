@@ -300,6 +300,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<Waiting> waiting_;
   std::vector<std::uint32_t> closing_;
   bool closer_runs_ = false;
+  // It is about to go into the module, last of all.
+  bool closer_leaves_ = false;
   std::condition_variable closer_wake_;
   std::uint32_t drain_ms_ = 0;
   bool recovery_wanted_ = false;

@@ -75,7 +75,7 @@ void Pool::RunRecovery(Lane& lane) {
     if (lane.abandoned) return;
     opening = !token_;
     serves_ = false;
-    if (state_ == State::kClosing) return;
+    if (state_ >= State::kClosing) return;
     state_ = opening ? State::kOpening : State::kRecovering;
   }
   if (!opening) {
@@ -187,6 +187,7 @@ void Pool::Connect(Lane& lane, bool opening) {
   if (!lives) {
     {
       Lock lock(mutex_);
+      if (lane.abandoned) throw LaneAbandoned();
       // Their numbers may soon be those of other sessions, so nobody closes them either.
       session_floor_ = epoch;
       num_sessions_ = 0;
@@ -198,6 +199,7 @@ void Pool::Connect(Lane& lane, bool opening) {
   const CK_FUNCTION_LIST& functions = *use_->module().functions();
   CK_SESSION_INFO info{};
   Check("C_GetSessionInfo", functions.C_GetSessionInfo(session, &info));
+  StillOurs(lane);
   if (login_required_ && !IsUserState(info.state)) LogIn(lane, session);
   FindKeys(lane, session, epoch);
   Begin(lane, epoch);
@@ -323,8 +325,10 @@ void Pool::FindKeys(Lane& lane, CK_SESSION_HANDLE session, std::uint32_t epoch) 
     if (lane.abandoned) throw LaneAbandoned();
     if (found) {
       found->WriteTo(*key);
-    } else if (!key->lost) {
-      mailbox_->Post({Event::kKeyLost, static_cast<double>(key->ref), 0});
+    } else {
+      // A copy went with the last epoch.
+      key->copied = false;
+      if (!key->lost) mailbox_->Post({Event::kKeyLost, static_cast<double>(key->ref), 0});
     }
     key->epoch = epoch;
     key->lost = !found;
@@ -336,7 +340,7 @@ void Pool::Begin(Lane& lane, std::uint32_t epoch) {
   if (lane.abandoned) throw LaneAbandoned();
   epoch_ = epoch;
   const bool opened = state_ == State::kOpening;
-  const bool closing = state_ == State::kClosing;
+  const bool closing = state_ >= State::kClosing;
   if (!closing) state_ = State::kReady;
   serves_ = true;
   refusal_ckr_ = CKR_OK;
@@ -359,7 +363,7 @@ void Pool::Begin(Lane& lane, std::uint32_t epoch) {
 
 // mutex_ is held. Nothing waits for a token that is not there: what is queued fails at once.
 void Pool::Refuse(Lane& lane, State state, const ModuleError& error) {
-  if (lane.abandoned || state_ == State::kClosing) return;
+  if (lane.abandoned || state_ >= State::kClosing) return;
   state_ = state;
   serves_ = false;
   refusal_ckr_ = error.ckr().value_or(CKR_OK);

@@ -91,6 +91,17 @@ describe("a recovery that initialises the module anew", () => {
   });
 });
 
+test("recoveries that hang are no more than threads may be", async ({ skip }) => {
+  const { driver, shim, key } = await pools.ready(skip, { recoveryMs: 100, maxZombies: 1 });
+  shim.rule("C_GetSessionInfo", { action: "hang" });
+  const reasons: string[] = [];
+  for (let i = 0; i < 4; i++) reasons.push(await driver.pool.recover().catch(({ reason }) => reason));
+  expect(reasons).toEqual(["timeout", "timeout", "busy", "busy"]);
+  shim.calm();
+  await expect.poll(() => driver.pool.recover().then(() => "none")).toBe("none");
+  expect(isDone(await driver.runOne(driver.encrypt(key, randomBytes(8))))).toBe(true);
+});
+
 describe("a recovery that is wanted while a task hangs", () => {
   test("comes when the task is given up", async ({ skip }) => {
     const { driver, shim, key } = await pools.ready(skip, { taskMs: 300 });
